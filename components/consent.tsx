@@ -1,0 +1,210 @@
+import { ClientText } from "@/components/client-text";
+import type { Person } from "@/components/frame";
+import { Icon } from "@/components/icon";
+import { Moment } from "@/components/moment";
+import { type AskedScope, ScopeChoices, TechnicalNames } from "@/components/scopes";
+import { type Verification, VerificationLine } from "@/components/verification";
+
+/** Where the browser goes with the answer. */
+export type Redirect =
+  | { kind: "https"; host: string }
+  | { kind: "loopback"; host: string }
+  | { kind: "private-use"; scheme: string };
+
+/** How long what is allowed lasts. */
+export type Duration =
+  | { kind: "once"; endsAt: Date }
+  /** Ends after `idleDays` without use, and at `endsAt` in any case. */
+  | { kind: "standing"; idleDays: number; endsAt: Date };
+
+export type ConsentView = {
+  /** The id of the approval; the form posts to `/approve/{id}/decision`. */
+  id: string;
+  csrf: string;
+  app: string;
+  verification: Verification;
+  redirect: Redirect;
+  resource: { name: string; identifier: string };
+  scopes: readonly AskedScope[];
+  /** How many times access may be passed on to other agents; leave out when it may not. */
+  delegationHops?: number;
+  duration: Duration;
+  /** Whether the answer is remembered until the app wants more, or asked for each time. */
+  asksAgain: "for-more" | "always";
+  person: Person;
+  now: Date;
+  /** When this question lapses. */
+  expiresAt: Date;
+  /** What was wrong with the last answer. */
+  error?: string | undefined;
+};
+
+/** Asks a person whether an app may act for them: who, where to, what, how long, and how to end it. */
+export function Consent(view: ConsentView) {
+  const { app, resource, now } = view;
+  return (
+    <form className="full" action={`/approve/${encodeURIComponent(view.id)}/decision`} method="post">
+      <input type="hidden" name="csrf" value={view.csrf} />
+      <h1>
+        Allow <ClientText text={app} /> to use <ClientText text={resource.name} /> for you?
+      </h1>
+      {view.error && (
+        <p className="lead marked danger" id="consent-error" role="alert">
+          <Icon name="high" />
+          {view.error}
+        </p>
+      )}
+      <dl className="facts">
+        <div className="fact">
+          <dt className="side">App</dt>
+          <dd>
+            <p>
+              <strong>
+                <ClientText text={app} />
+              </strong>
+            </p>
+            <VerificationLine verification={view.verification} now={now} />
+          </dd>
+        </div>
+        <div className="fact">
+          <dt className="side">Access to</dt>
+          <dd>
+            <strong>
+              <ClientText text={resource.name} />
+            </strong>{" "}
+            <code className="aside">{resource.identifier}</code>
+          </dd>
+        </div>
+        <div className="fact">
+          <dt className="side">Sends you to</dt>
+          <dd>
+            <RedirectLines redirect={view.redirect} />
+          </dd>
+        </div>
+      </dl>
+
+      <p className="asked">It asks to do this. Untick what you would rather not give.</p>
+      <div className="facts">
+        <ScopeChoices scopes={view.scopes} />
+      </div>
+      <TechnicalNames scopes={view.scopes} />
+
+      <dl className="facts">
+        <div className="fact">
+          <dt className="side">Lasts</dt>
+          <dd>
+            <DurationLine duration={view.duration} now={now} />
+            <p className="aside">
+              {view.asksAgain === "always"
+                ? "You are asked again every time."
+                : "Your answer is remembered. You are asked again only when the app wants more."}
+            </p>
+          </dd>
+        </div>
+        {view.delegationHops !== undefined && (
+          <div className="fact">
+            <dt className="side">Passing on</dt>
+            <dd>
+              It may pass this on, or less, to other agents: at most {view.delegationHops}{" "}
+              {view.delegationHops === 1 ? "step" : "steps"} away.
+            </dd>
+          </div>
+        )}
+        <div className="fact">
+          <dt className="side">To stop it</dt>
+          <dd>
+            Any time at <a href="/me">My agents</a>. It stops working within a second.
+          </dd>
+        </div>
+      </dl>
+
+      <Signature view={view} />
+    </form>
+  );
+}
+
+function RedirectLines({ redirect }: { redirect: Redirect }) {
+  switch (redirect.kind) {
+    case "https":
+      return (
+        <p>
+          <strong>{redirect.host}</strong>
+        </p>
+      );
+    case "loopback":
+      return (
+        <>
+          <p>
+            <strong>{redirect.host}</strong> on this computer
+          </p>
+          <p className="caution">Only continue if you started this from an app on this computer.</p>
+        </>
+      );
+    case "private-use":
+      return (
+        <>
+          <p>
+            An app on this device, by a <strong>{redirect.scheme}:</strong> link
+          </p>
+          <p className="caution">
+            Any app can claim such links. Only continue if you started this from an app on this device.
+          </p>
+        </>
+      );
+  }
+}
+
+function DurationLine({ duration, now }: { duration: Duration; now: Date }) {
+  if (duration.kind === "once") {
+    return (
+      <p>
+        Ends <Moment at={duration.endsAt} now={now} />.
+      </p>
+    );
+  }
+  return (
+    <p>
+      Until you stop it or it is unused for {duration.idleDays} days. Ends at the latest{" "}
+      <Moment at={duration.endsAt} now={now} />.
+    </p>
+  );
+}
+
+function Signature({ view }: { view: ConsentView }) {
+  return (
+    <div className="sign">
+      <p>
+        Your answer, as{" "}
+        <strong>
+          <bdi>{view.person.email}</bdi>
+        </strong>
+      </p>
+      {!view.error && (
+        <p className="none-ticked marked danger">
+          <Icon name="high" />
+          Nothing is ticked. Tick at least one line, or cancel.
+        </p>
+      )}
+      <div className="answers">
+        <button className="button" type="submit" name="decision" value="deny">
+          Cancel
+        </button>
+        <button
+          className="button act"
+          type="submit"
+          name="decision"
+          value="allow"
+          aria-describedby={view.error ? "consent-error" : undefined}
+        >
+          <span>
+            Allow <ClientText text={view.app} max={32} />
+          </span>
+        </button>
+      </div>
+      <p className="aside">
+        Cancel gives nothing, and tells the app so. This question lapses{" "}
+        <Moment at={view.expiresAt} now={view.now} />.
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,198 @@
+import { ClientText } from "@/components/client-text";
+import { Moment } from "@/components/moment";
+import { type Scope, ScopeChoices, TechnicalNames } from "@/components/scopes";
+import { type Verification, VerificationLine } from "@/components/verification";
+
+/** What one app may do for the person until they stop it. */
+export type GrantView = {
+  id: string;
+  app: string;
+  verification: Verification;
+  resource: { name: string; identifier: string };
+  scopes: readonly Scope[];
+  since: Date;
+  lastUsedAt?: Date | undefined;
+};
+
+export type SessionView = {
+  id: string;
+  /** The browser as it calls itself: "Firefox on Linux". */
+  label: string;
+  signedInAt: Date;
+  current: boolean;
+};
+
+/** What stood once and was ended. */
+export type StoppedView = { id: string; app: string; resource: string; stoppedAt: Date };
+
+export type MyAgentsView = {
+  csrf: string;
+  now: Date;
+  /** Where a first app can be connected to. */
+  mcpUrl: string;
+  grants: readonly GrantView[];
+  sessions: readonly SessionView[];
+  stopped: readonly StoppedView[];
+  /** What the last action did. */
+  done?: string | undefined;
+};
+
+/** Everything that acts for a person, with a way to give less and a way to stop it. */
+export function MyAgents(view: MyAgentsView) {
+  return (
+    <>
+      <h1>My agents</h1>
+      {view.done && (
+        <p className="status" role="status">
+          {view.done}
+        </p>
+      )}
+      {view.grants.length === 0 ? (
+        <NothingYet mcpUrl={view.mcpUrl} />
+      ) : (
+        <p>Each app below acts in your name until you stop it.</p>
+      )}
+      {view.grants.map((grant) => (
+        <Grant key={grant.id} grant={grant} view={view} />
+      ))}
+      <Sessions view={view} />
+      {view.stopped.length > 0 && <Stopped view={view} />}
+    </>
+  );
+}
+
+function NothingYet({ mcpUrl }: { mcpUrl: string }) {
+  return (
+    <>
+      <p>No app acts for you yet. To connect a first one, give it this address as an MCP server:</p>
+      <code className="copy lead">{mcpUrl}</code>
+      <p className="lead">It will send you here to ask. Nothing happens before you answer.</p>
+    </>
+  );
+}
+
+function Grant({ grant, view }: { grant: GrantView; view: MyAgentsView }) {
+  const action = `/me/grants/${encodeURIComponent(grant.id)}`;
+  const { now, csrf } = view;
+  return (
+    <article className="entry full">
+      <h2>
+        <ClientText text={grant.app} />
+      </h2>
+      <VerificationLine verification={grant.verification} now={now} />
+      <dl className="facts">
+        <div className="fact">
+          <dt className="side">Access to</dt>
+          <dd>
+            <p>
+              <ClientText text={grant.resource.name} />
+            </p>
+            <p className="aside">
+              <code>{grant.resource.identifier}</code>
+            </p>
+          </dd>
+        </div>
+        <div className="fact">
+          <dt className="side">May</dt>
+          <dd>
+            <ul className="words">
+              {grant.scopes.map(({ name, description, risk }) => (
+                <li key={name}>
+                  {description}
+                  {risk === "high" && <span className="danger"> (high risk)</span>}
+                </li>
+              ))}
+            </ul>
+          </dd>
+        </div>
+        <div className="fact">
+          <dt className="side">Since</dt>
+          <dd>
+            <Moment at={grant.since} now={now} />
+          </dd>
+        </div>
+        <div className="fact">
+          <dt className="side">Last used</dt>
+          <dd>{grant.lastUsedAt ? <Moment at={grant.lastUsedAt} now={now} /> : "Never"}</dd>
+        </div>
+      </dl>
+      {grant.scopes.length > 1 && <Narrow action={`${action}/narrow`} csrf={csrf} grant={grant} />}
+      <form action={`${action}/stop`} method="post">
+        <input type="hidden" name="csrf" value={csrf} />
+        <button className="button stop" type="submit">
+          <span>
+            Stop <ClientText text={grant.app} max={32} />
+          </span>
+        </button>
+        <p className="aside">Everything it holds stops working within a second.</p>
+      </form>
+    </article>
+  );
+}
+
+type NarrowProps = { action: string; csrf: string; grant: GrantView };
+
+function Narrow({ action, csrf, grant }: NarrowProps) {
+  return (
+    <details className="more">
+      <summary>Give it less</summary>
+      <form action={action} method="post">
+        <input type="hidden" name="csrf" value={csrf} />
+        <ScopeChoices scopes={grant.scopes.map((scope) => ({ ...scope, status: "asked", ticked: true }))} />
+        <p className="none-ticked danger">Nothing is ticked. Tick at least one line, or stop the app.</p>
+        <button className="button" type="submit">
+          Keep only what is ticked
+        </button>
+        <p className="aside">What you untick stops working within a second.</p>
+      </form>
+      <TechnicalNames scopes={grant.scopes} />
+    </details>
+  );
+}
+
+function Sessions({ view }: { view: MyAgentsView }) {
+  return (
+    <section className="section">
+      <h2>Where you are signed in</h2>
+      <ul>
+        {view.sessions.map(({ id, label, signedInAt, current }) => (
+          <li className="line" key={id}>
+            <div>
+              <p>
+                <ClientText text={label} />
+                {current && <strong> (this browser)</strong>}
+              </p>
+              <p className="aside">
+                Signed in <Moment at={signedInAt} now={view.now} />
+              </p>
+            </div>
+            <form action={current ? "/logout" : `/me/sessions/${encodeURIComponent(id)}/stop`} method="post">
+              <input type="hidden" name="csrf" value={view.csrf} />
+              <button className="button small" type="submit">
+                Sign out
+              </button>
+            </form>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Stopped({ view }: { view: MyAgentsView }) {
+  return (
+    <section className="section">
+      <h2>Stopped</h2>
+      <ul className="aside">
+        {view.stopped.map(({ id, app, resource, stoppedAt }) => (
+          <li className="line" key={id}>
+            <span>
+              <ClientText text={app} />, which used <ClientText text={resource} />. Stopped{" "}
+              <Moment at={stoppedAt} now={view.now} />.
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}

@@ -1,0 +1,102 @@
+import { Icon, type IconName } from "@/components/icon";
+
+export type Risk = "low" | "medium" | "high";
+
+export type Scope = {
+  /** As it is on the wire. */
+  name: string;
+  /** What it lets the app do, as a sentence for people. */
+  description: string;
+  risk: Risk;
+};
+
+/** One permission on a page that asks: still to be answered, needed for anything to work, or given before. */
+export type AskedScope = Scope & {
+  status: "asked" | "required" | "already-allowed";
+  /** Overrides how its box starts, to show a form again as it was left. */
+  ticked?: boolean;
+};
+
+const GROUPS: readonly { risk: Risk; title: string; icon: IconName }[] = [
+  { risk: "low", title: "Read", icon: "read" },
+  { risk: "medium", title: "Change", icon: "change" },
+  { risk: "high", title: "High risk", icon: "high" },
+];
+
+/** Permissions grouped by what they can do, each with a box; what can do lasting harm starts unticked. */
+export function ScopeChoices({ scopes }: { scopes: readonly AskedScope[] }) {
+  return GROUPS.map(({ risk, title, icon }) => {
+    const members = scopes.filter((scope) => scope.risk === risk);
+    if (members.length === 0) return null;
+    const startsUnticked =
+      risk === "high" && members.some(({ status, ticked }) => status === "asked" && !ticked);
+    return (
+      <fieldset className="scopes" key={risk}>
+        <legend className={risk === "high" ? "side danger" : "side"}>
+          <span className="marked">
+            <Icon name={icon} />
+            {title}
+          </span>
+        </legend>
+        <ul>
+          {members.map((scope) => (
+            <li key={scope.name}>
+              <ScopeChoice scope={scope} />
+            </li>
+          ))}
+        </ul>
+        {startsUnticked && (
+          <p className="aside">
+            Left unticked because it can do lasting harm. Tick it only if you want this app to do it.
+          </p>
+        )}
+      </fieldset>
+    );
+  });
+}
+
+function ScopeChoice({ scope }: { scope: AskedScope }) {
+  if (scope.status === "asked") {
+    return (
+      <label className="scope">
+        <input
+          className="box"
+          type="checkbox"
+          name="scope"
+          value={scope.name}
+          defaultChecked={scope.ticked ?? scope.risk !== "high"}
+        />
+        <span>{scope.description}</span>
+      </label>
+    );
+  }
+  return (
+    <div className="scope kept">
+      <Icon name="tick" />
+      <span>
+        {scope.description}
+        <span className="aside">
+          {scope.status === "required" ? "Needed for the rest" : "Already allowed"}
+        </span>
+      </span>
+      {scope.status === "required" && <input type="hidden" name="scope" value={scope.name} />}
+    </div>
+  );
+}
+
+/** The same permissions by the names machines use, for who wants to know exactly. */
+export function TechnicalNames({ scopes }: { scopes: readonly Scope[] }) {
+  return (
+    <details className="more">
+      <summary>Technical names</summary>
+      <ul className="names">
+        {scopes.map(({ name, description }) => (
+          <li key={name}>
+            <code>{name}</code>
+            <span className="aside"> {description}</span>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}

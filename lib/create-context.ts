@@ -1,0 +1,77 @@
+import { type OpenedDatabase, openDatabase } from "@/db/client";
+import { migrate, pendingMigrations } from "@/db/migrate";
+import type { Context } from "./context";
+import { OAuthError } from "./errors";
+import { groupCommit } from "./group-commit";
+import { createLog } from "./log";
+import { publicFetch } from "./outbound/public-fetch";
+import { keyProviders } from "./providers/keys/index";
+import { checkInstallation } from "./services/installation";
+import { ensureKeys } from "./services/keys";
+import { createLimits } from "./services/rate-limits";
+import { ensureOwnResources } from "./services/resources";
+import { appendIssuedTokens, type IssuedToken } from "./services/tokens";
+import { ensureFirstAdmin } from "./services/users";
+import type { Settings } from "./settings";
+
+type Parts = {
+  settings: Context["settings"];
+  database: OpenedDatabase;
+  now: () => Date;
+  /** Where log lines go. */
+  write: (line: string) => void;
+  defer: Context["defer"];
+};
+
+/** Puts a context together from its parts; touches nothing yet. */
+export function assembleContext({ settings, database, now, write, defer }: Parts): Context {
+  const { db } = database;
+  const log = createLog(settings.logLevel, now, write);
+  const keys = keyProviders.database({ db, settings, now });
+  const overload = () =>
+    new OAuthError("temporarily_unavailable", "The server is overloaded. Try again in a moment.", {
+      headers: { "retry-after": "1" },
+    });
+  return {
+    settings,
+    db,
+    keys,
+    limits: createLimits(settings, db),
+    log,
+    now,
+    defer,
+    fetchPublic: (url, options) => publicFetch(url, { ...options, allowLoopback: settings.localMode }),
+    appendIssued: groupCommit((issued: readonly IssuedToken[]) => appendIssuedTokens(db, now(), issued), {
+      overload,
+    }),
+  };
+}
+
+/** Makes sure that what every request relies on is there; safe with several instances starting at once. */
+export async function prepareInstallation(ctx: Context): Promise<void> {
+  await checkInstallation(ctx);
+  await ensureKeys(ctx);
+  await ensureOwnResources(ctx);
+  await ensureFirstAdmin(ctx);
+}
+
+/** Opens the database of the settings and brings it up to this release. */
+export async function openMigrated(
+  settings: Settings,
+  template: () => Promise<Blob | undefined>,
+): Promise<OpenedDatabase> {
+  const { databaseUrl, migrationDatabaseUrl, databasePoolSize } = settings;
+  const database = await openDatabase(databaseUrl, { poolSize: databasePoolSize, template });
+  try {
+    if (!migrationDatabaseUrl) {
+      await migrate(database.db);
+    } else if ((await pendingMigrations(database.db)).length > 0) {
+      const owner = await openDatabase(migrationDatabaseUrl, { poolSize: 1 });
+      await migrate(owner.db).finally(() => owner.close());
+    }
+    return database;
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}

@@ -1,0 +1,183 @@
+import { z } from "zod";
+import { type Context, inTransaction } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { isCodeVerifier, matchesChallenge } from "@/lib/oauth/pkce";
+import { matchesRedirectUri } from "@/lib/oauth/redirect-uri";
+import { sameResource } from "@/lib/oauth/resource";
+import { formatScope } from "@/lib/oauth/scope";
+import {
+  type AuthorizationCode,
+  consumeCode,
+  countWrongVerifier,
+  findCode,
+  isBurned,
+} from "@/lib/services/authorization-codes";
+import { type Client, touchClient } from "@/lib/services/clients";
+import { record } from "@/lib/services/events";
+import { findGrant, touchGrantUse } from "@/lib/services/grants";
+import {
+  mintAccessToken,
+  mintRefreshToken,
+  newFamily,
+  revokeFamily,
+  storeAccessToken,
+  storeFamily,
+  storeRefreshToken,
+} from "@/lib/services/tokens";
+import { defineGrant, type TokenResponse } from "./grant";
+import { oneResource } from "./one-resource";
+
+const INVALID_CODE =
+  "The code is unknown, used, expired or not this client's. Start again at the authorization endpoint.";
+
+/** Redeems an authorization code, once (RFC 6749 §4.1.3, RFC 7636 §4.6). */
+export const authorizationCode = defineGrant({
+  grantType: "authorization_code",
+
+  params: z.object({
+    code: z.string().min(1),
+    code_verifier: z.string().optional(),
+    redirect_uri: z.string().optional(),
+  }),
+
+  async handle(ctx, { client, params, resources, address }) {
+    const code = await findCode(ctx, params.code, client.clientId);
+    if (!code) throw new OAuthError("invalid_grant", INVALID_CODE);
+    if (code.usedAt) return refuseReplay(ctx, code, address);
+    if (isBurned(code) || code.expiresAt <= ctx.now()) throw new OAuthError("invalid_grant", INVALID_CODE);
+    checkRedirect(client, code, params.redirect_uri);
+    const resource = oneResource(resources);
+    if (resource !== undefined && !sameResource(resource, code.resource)) {
+      throw new OAuthError("invalid_target", `This code is for ${code.resource}.`);
+    }
+    await checkVerifier(ctx, code, params.code_verifier);
+    await checkGrant(ctx, code);
+    return (await redeem(ctx, client, code, address)) ?? refuseReplay(ctx, code, address);
+  },
+});
+
+/** The parameter is gone in OAuth 2.1; sent, "their values MUST be identical" (RFC 6749 §4.1.3). */
+function checkRedirect(client: Client, code: AuthorizationCode, redirectUri: string | undefined): void {
+  if (redirectUri !== undefined && redirectUri !== code.redirectUri) {
+    throw new OAuthError("invalid_grant", "redirect_uri is not the one this code was sent to.");
+  }
+  // The app may have taken the address out of its registration since.
+  if (!matchesRedirectUri(client.redirectUris, code.redirectUri)) {
+    throw new OAuthError("invalid_grant", "The redirect_uri of this code is no longer registered.");
+  }
+}
+
+async function checkVerifier(
+  ctx: Context,
+  code: AuthorizationCode,
+  verifier: string | undefined,
+): Promise<void> {
+  if (verifier === undefined || !isCodeVerifier(verifier)) {
+    throw new OAuthError(
+      "invalid_request",
+      "Send the code_verifier of this request: 43 to 128 characters of A-Z a-z 0-9 - . _ ~",
+    );
+  }
+  if (matchesChallenge(verifier, code.codeChallenge)) return;
+  await countWrongVerifier(ctx, code.codeHash);
+  throw new OAuthError("invalid_grant", "code_verifier does not match the code_challenge of this code.");
+}
+
+async function checkGrant(ctx: Context, code: AuthorizationCode): Promise<void> {
+  const live = await findGrant(ctx, code.grantId);
+  if (live?.grant.status === "active" && live.user.status === "active") return;
+  throw new OAuthError(
+    "invalid_grant",
+    "The person has taken this permission back. Start again at the authorization endpoint.",
+  );
+}
+
+/** Everything that comes of the code, in one transaction; undefined when another redemption was first. */
+async function redeem(
+  ctx: Context,
+  client: Client,
+  code: AuthorizationCode,
+  address: string,
+): Promise<TokenResponse | undefined> {
+  const { familyId, grantId, clientId, userId, resource, scope, authTime, amr } = code;
+  const ttl = ctx.settings.interactiveAccessTokenTtl;
+  const subject = `user:${userId}`;
+  const family = newFamily(ctx, { id: familyId, grantId, clientId });
+  // Signed before the transaction: inside it, the signer's own look at the database would wait for it to end.
+  const access = await mintAccessToken(ctx, {
+    clientId,
+    subject,
+    scope,
+    audience: resource,
+    ttl,
+    grantId,
+    familyId,
+    authTime,
+    amr,
+  });
+  const refresh = client.grantTypes.includes("refresh_token")
+    ? mintRefreshToken(ctx, {
+        familyId,
+        clientId,
+        userId,
+        grantId,
+        scope,
+        resource,
+        authTime,
+        amr,
+        familyExpiresAt: family.expiresAt,
+      })
+    : undefined;
+  const first = await inTransaction(ctx, async (tx) => {
+    if (!(await consumeCode(tx, code.codeHash))) return false;
+    await storeFamily(tx, family);
+    await storeAccessToken(tx, access);
+    if (refresh) await storeRefreshToken(tx, refresh.row);
+    await record(tx, {
+      type: "token.issued",
+      actor: `client:${clientId}`,
+      subject: `token:${access.row.jti}`,
+      clientId,
+      data: {
+        grantType: "authorization_code",
+        principal: subject,
+        grant: grantId,
+        scope,
+        audience: resource,
+      },
+      address,
+    });
+    return true;
+  });
+  if (!first) return undefined;
+  ctx.defer(() => touchGrantUse(ctx, grantId));
+  ctx.defer(() => touchClient(ctx, client));
+  return {
+    access_token: access.token,
+    token_type: "Bearer",
+    expires_in: ttl,
+    scope: formatScope(scope),
+    ...(refresh ? { refresh_token: refresh.token } : {}),
+  };
+}
+
+/**
+ * "If an authorization code is used more than once, the authorization server MUST deny the request and SHOULD
+ * revoke (when possible) all tokens previously issued based on that authorization code." (RFC 6749 §4.1.2)
+ */
+async function refuseReplay(ctx: Context, code: AuthorizationCode, address: string): Promise<never> {
+  const { familyId, clientId, userId } = code;
+  await revokeFamily(ctx, {
+    familyId,
+    because: "authorization code replayed",
+    event: {
+      type: "token.replay_detected",
+      actor: `client:${clientId}`,
+      subject: `user:${userId}`,
+      clientId,
+      data: { credential: "authorization_code", family: familyId },
+      address,
+    },
+  });
+  throw new OAuthError("invalid_grant", INVALID_CODE, { reason: "replayed authorization code" });
+}

@@ -1,0 +1,59 @@
+import { z } from "zod";
+import { OAuthError } from "@/lib/errors";
+import { formatScope, parseScope } from "@/lib/oauth/scope";
+import { touchClient } from "@/lib/services/clients";
+import { grantableScope, requestedScope, resolveTarget } from "@/lib/services/resources";
+import { mintAccessToken } from "@/lib/services/tokens";
+import { defineGrant } from "./grant";
+import { oneResource } from "./one-resource";
+
+/** A client acts for itself (RFC 6749 §4.4); no refresh token, it can ask again (§4.4.3). */
+export const clientCredentials = defineGrant({
+  grantType: "client_credentials",
+
+  params: z.object({ scope: z.string().optional() }),
+
+  async handle(ctx, { client, authMethod, params, resources, address }) {
+    // "The client credentials grant type MUST only be used by confidential clients."
+    if (authMethod === "none") {
+      throw new OAuthError(
+        "unauthorized_client",
+        "Register a client with a secret to use client_credentials.",
+      );
+    }
+    const asked = params.scope === undefined ? undefined : parseScope(params.scope);
+    const target = await resolveTarget(ctx, client, oneResource(resources) ?? client.allowedResources[0]);
+    const scope = strictScope(grantableScope(ctx, { client, target, asked }), asked);
+    const ttl = ctx.settings.clientCredentialsTtl ?? ctx.settings.accessTokenTtl;
+    const subject = `client:${client.clientId}`;
+    const minted = await mintAccessToken(ctx, {
+      clientId: client.clientId,
+      subject,
+      scope,
+      audience: target.resource,
+      ttl,
+    });
+    await ctx.appendIssued({
+      row: minted.row,
+      event: {
+        type: "token.issued",
+        actor: subject,
+        subject: `token:${minted.row.jti}`,
+        clientId: client.clientId,
+        data: { grantType: "client_credentials", scope, audience: target.resource },
+        address,
+      },
+    });
+    ctx.defer(() => touchClient(ctx, client));
+    return { access_token: minted.token, token_type: "Bearer", expires_in: ttl, scope: formatScope(scope) };
+  },
+});
+
+/** No person will look at this request, so a scope beyond the registration is refused and not dropped (D8). */
+function strictScope(grantable: readonly string[], asked: readonly string[] | undefined): readonly string[] {
+  const beyond = asked?.filter((name) => !grantable.includes(name)) ?? [];
+  if (beyond.length === 0) return requestedScope(grantable, asked);
+  throw new OAuthError("invalid_scope", `This client may not have: ${beyond.join(" ")}.`, {
+    detail: "scope_escalation",
+  });
+}

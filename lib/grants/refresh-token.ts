@@ -1,0 +1,170 @@
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import { type Context, inTransaction } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { sameResource } from "@/lib/oauth/resource";
+import { formatScope, intersectScope, narrowScope, parseScope } from "@/lib/oauth/scope";
+import { deriveKey, open, seal } from "@/lib/secret-key";
+import { type Client, touchClient } from "@/lib/services/clients";
+import { record } from "@/lib/services/events";
+import { touchGrantUse } from "@/lib/services/grants";
+import {
+  consumeRefreshToken,
+  findRefreshToken,
+  isRefreshTokenLive,
+  mintAccessToken,
+  mintRefreshToken,
+  type RefreshTokenState,
+  revokeFamily,
+  storeAccessToken,
+  storeRefreshToken,
+} from "@/lib/services/tokens";
+import { defineGrant, type TokenRequest, type TokenResponse } from "./grant";
+import { oneResource } from "./one-resource";
+
+type Params = { refresh_token: string; scope?: string | undefined };
+
+const INVALID_TOKEN =
+  "The refresh token is unknown, used, expired or revoked. Ask the person to connect again.";
+const DEFAULT_OVERLAP = { public: 60, confidential: 10 } as const;
+
+/** Rotates a refresh token (RFC 6749 §6, RFC 9700 §4.14; product decision D10). */
+export const refreshToken = defineGrant({
+  grantType: "refresh_token",
+
+  params: z.object({ refresh_token: z.string().min(1), scope: z.string().optional() }),
+
+  async handle(ctx, request) {
+    const state = await findRefreshToken(ctx, request.params.refresh_token);
+    // "the refresh token is bound to the client to which it was issued": another client's is no token at all.
+    if (!state || state.token.clientId !== request.client.clientId || !isRefreshTokenLive(ctx.now(), state)) {
+      throw new OAuthError("invalid_grant", INVALID_TOKEN);
+    }
+    const scope = remainingScope(state, request.params.scope);
+    checkResource(state, request.resources);
+    if (state.token.usedAt) return repeat(ctx, state, request);
+    const response = await rotate(ctx, state, request, scope);
+    if (response) return response;
+    // Another request with the same token was first; look again at what it left.
+    const now = await findRefreshToken(ctx, request.params.refresh_token);
+    if (!now) throw new OAuthError("invalid_grant", INVALID_TOKEN);
+    return repeat(ctx, now, request);
+  },
+});
+
+/** Without `scope` everything that is left of the grant (client quirk Q29); never more than the token held. */
+function remainingScope({ token, grant }: RefreshTokenState, asked: string | undefined): readonly string[] {
+  const held = intersectScope(token.scope, grant.scope);
+  if (token.scope.length > 0 && held.length === 0) throw new OAuthError("invalid_grant", INVALID_TOKEN);
+  return asked === undefined ? held : narrowScope(held, parseScope(asked));
+}
+
+function checkResource({ token }: RefreshTokenState, resources: readonly string[]): void {
+  const resource = oneResource(resources);
+  if (resource !== undefined && !sameResource(resource, token.resource)) {
+    throw new OAuthError("invalid_target", `This refresh token is for ${token.resource}.`);
+  }
+}
+
+/** The successor, in one transaction with the end of the old token; undefined when another request was first. */
+async function rotate(
+  ctx: Context,
+  { token, family }: RefreshTokenState,
+  request: TokenRequest<Params>,
+  scope: readonly string[],
+): Promise<TokenResponse | undefined> {
+  const { clientId, userId, familyId, grantId, resource, authTime, amr } = token;
+  const ttl = ctx.settings.interactiveAccessTokenTtl;
+  const subject = `user:${userId}`;
+  // Signed before the transaction: inside it, the signer's own look at the database would wait for it to end.
+  const access = await mintAccessToken(ctx, {
+    clientId,
+    subject,
+    scope,
+    audience: resource,
+    ttl,
+    grantId,
+    familyId,
+    authTime,
+    amr,
+  });
+  // The refresh token keeps the scope it had: a narrower access token is no smaller grant (RFC 6749 §6).
+  const kept = { familyId, clientId, userId, grantId, scope: token.scope, resource, authTime, amr };
+  const successor = mintRefreshToken(ctx, { ...kept, familyExpiresAt: family.expiresAt });
+  const response: TokenResponse = {
+    access_token: access.token,
+    token_type: "Bearer",
+    expires_in: ttl,
+    scope: formatScope(scope),
+    refresh_token: successor.token,
+  };
+  const rotation = {
+    tokenHash: token.tokenHash,
+    overlapUntil: new Date(ctx.now().getTime() + overlap(ctx, request.client) * 1000),
+    sealedSuccessor: await seal(deriveKey(ctx.settings.secretKey, "overlap"), JSON.stringify(response)),
+    requestDigest: requestDigest(request),
+  };
+  const first = await inTransaction(ctx, async (tx) => {
+    if (!(await consumeRefreshToken(tx, rotation))) return false;
+    await storeRefreshToken(tx, successor.row);
+    await storeAccessToken(tx, access);
+    await record(tx, {
+      type: "token.refreshed",
+      actor: `client:${clientId}`,
+      subject: `token:${access.row.jti}`,
+      clientId,
+      data: { principal: subject, grant: grantId, family: familyId, scope, audience: resource },
+      address: request.address,
+    });
+    return true;
+  });
+  if (!first) return undefined;
+  ctx.defer(() => touchGrantUse(ctx, grantId));
+  ctx.defer(() => touchClient(ctx, request.client));
+  return response;
+}
+
+const overlap = ({ settings }: Context, client: Client): number =>
+  settings.refreshOverlap ??
+  DEFAULT_OVERLAP[client.tokenEndpointAuthMethod === "none" ? "public" : "confidential"];
+
+/** What a repeat has to carry again to be taken for the same request. */
+function requestDigest({ authMethod, params, resources }: TokenRequest<Params>): string {
+  return createHash("sha256")
+    .update(JSON.stringify([authMethod, params.scope ?? null, resources]))
+    .digest("base64url");
+}
+
+/** A used token again: the same answer within the overlap, the end of the family after it. */
+async function repeat(
+  ctx: Context,
+  { token }: RefreshTokenState,
+  request: TokenRequest<Params>,
+): Promise<TokenResponse> {
+  const withinOverlap = token.overlapUntil !== null && token.overlapUntil > ctx.now();
+  if (withinOverlap && token.sealedSuccessor && token.requestDigest === requestDigest(request)) {
+    return JSON.parse(
+      await open(deriveKey(ctx.settings.secretKey, "overlap"), token.sealedSuccessor),
+    ) as TokenResponse;
+  }
+  // A repeat that differs inside the overlap is refused, but it is no proof of theft.
+  if (!withinOverlap) await killFamily(ctx, token, request.address);
+  throw new OAuthError("invalid_grant", INVALID_TOKEN, { reason: "refresh token used again" });
+}
+
+/** "the authorization server … revokes the active refresh token" of the whole family (RFC 9700 §4.14.2). */
+async function killFamily(ctx: Context, token: RefreshTokenState["token"], address: string): Promise<void> {
+  const { familyId, clientId, userId } = token;
+  await revokeFamily(ctx, {
+    familyId,
+    because: "refresh token replayed",
+    event: {
+      type: "token.replay_detected",
+      actor: `client:${clientId}`,
+      subject: `user:${userId}`,
+      clientId,
+      data: { credential: "refresh_token", family: familyId },
+      address,
+    },
+  });
+}

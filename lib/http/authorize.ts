@@ -1,0 +1,221 @@
+import type { Context } from "@/lib/context";
+import { isOAuthError, OAuthError } from "@/lib/errors";
+import { clientAndRedirect, parseAuthorizationRequest, stateOf } from "@/lib/oauth/authorization-request";
+import { authorizationResponse } from "@/lib/oauth/authorization-response";
+import { isDocumentClientId } from "@/lib/oauth/client-id-document";
+import { matchesRedirectUri } from "@/lib/oauth/redirect-uri";
+import { type Approval, decideConsent, openApproval, requestConsent } from "@/lib/services/approvals";
+import { resolveDocumentClient } from "@/lib/services/client-documents";
+import { type Client, findClient } from "@/lib/services/clients";
+import { record } from "@/lib/services/events";
+import { findStandingGrant } from "@/lib/services/grants";
+import { grantableScope, requestedScope, resolveTarget } from "@/lib/services/resources";
+import { isFresh, type SignedIn } from "@/lib/services/sessions";
+import type { Call } from "./call";
+import { browserCookieName, setCookie } from "./cookies";
+import { readFormParams } from "./form";
+import { browserOfCall, loginPath, seeOther, sessionOf } from "./session";
+
+/** Authorization endpoint (RFC 6749 §3.1): keeps the validated request and sends the person to answer it. */
+export async function authorizeEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const { request } = call;
+  const params = request.method === "POST" ? await readFormParams(request) : call.url.searchParams;
+  // Until both are known to belong together, refusals are a page of ours and no redirect (RFC 6749 §4.1.2.1).
+  const { client, redirectUri } = await identify(ctx, params);
+  try {
+    return await begin(ctx, call, client, redirectUri, params);
+  } catch (error) {
+    if (!isOAuthError(error) || error.status >= 429) throw error;
+    await recordRefusal(ctx, call, client, error);
+    return seeOther(errorRedirect(ctx, redirectUri, stateOf(params), error));
+  }
+}
+
+async function identify(
+  ctx: Context,
+  params: URLSearchParams,
+): Promise<{ client: Client; redirectUri: string }> {
+  const { clientId, redirectUri } = clientAndRedirect(params);
+  const client = isDocumentClientId(clientId)
+    ? await resolveDocumentClient(ctx, clientId)
+    : await findClient(ctx, clientId);
+  if (client?.status !== "active") {
+    throw new OAuthError(
+      "invalid_client",
+      "The app that sent you here is not registered, or no longer. Remove this server from the app and add it again.",
+    );
+  }
+  const [only, ...more] = client.redirectUris;
+  // OAuth 2.1 §4.1.1 lets the parameter be left out when there is only one to choose.
+  const chosen = redirectUri ?? (more.length === 0 ? only : undefined);
+  if (chosen === undefined || !matchesRedirectUri(client.redirectUris, chosen)) {
+    throw new OAuthError(
+      "invalid_redirect_uri",
+      "The address this app wants the answer sent to is not one it registered, so nothing was sent. Tell the maker of the app.",
+    );
+  }
+  return { client, redirectUri: chosen };
+}
+
+async function begin(
+  ctx: Context,
+  call: Call,
+  client: Client,
+  redirectUri: string,
+  params: URLSearchParams,
+): Promise<Response> {
+  if (!client.grantTypes.includes("authorization_code")) {
+    throw new OAuthError("unauthorized_client", "This client is not registered for authorization_code.");
+  }
+  const { resources, scope: asked, ...request } = parseAuthorizationRequest(params);
+  const target = await resolveTarget(ctx, client, resources[0]);
+  const by = await sessionOf(ctx, call.request);
+  const grantable = grantableScope(ctx, { client, target, asked, ...(by ? { role: by.user.role } : {}) });
+  const scope = requestedScope(grantable, asked);
+  const { prompt, maxAge, codeChallenge, state, nonce } = request;
+  const stored = {
+    redirectUri,
+    state,
+    codeChallenge,
+    nonce,
+    prompt: [...prompt],
+    maxAge,
+    resource: target.resource,
+    scope: [...scope],
+  };
+  const { browser, isNew } = browserOfCall(ctx, call);
+  const approval = await requestConsent(ctx, { client, request: stored, browser });
+  const cookies = isNew ? [setCookie(ctx.settings, browserCookieName(ctx.settings), browser)] : [];
+  if (prompt.includes("none")) return silently(ctx, call, approval, by, browser);
+  return nextStep(ctx, call, { approval, by, browser, cookies });
+}
+
+/** `GET /authorize/{id}`: takes a request up again after the person has signed in. */
+export async function resumeEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const id = call.params.id ?? "";
+  const { browser } = browserOfCall(ctx, call);
+  const by = await sessionOf(ctx, call.request);
+  if (!by) return seeOther(loginPath(`/authorize/${id}`));
+  const view = await openApproval(ctx, { id, userId: by.user.id, browser });
+  // What cannot go on here is told by the page of the approval.
+  if (view.state !== "open") return seeOther(`/approve/${encodeURIComponent(id)}`);
+  return nextStep(ctx, call, { approval: view.approval, by, browser, cookies: [] });
+}
+
+type Step = { approval: Approval; by: SignedIn | undefined; browser: string; cookies: readonly string[] };
+
+/** Sign-in when nobody is signed in or a new one is asked for, then the question, unless it need not be asked. */
+async function nextStep(
+  ctx: Context,
+  call: Call,
+  { approval, by, browser, cookies }: Step,
+): Promise<Response> {
+  const { id } = approval;
+  if (!by || needsSignIn(ctx, approval, by)) return seeOther(loginPath(`/authorize/${id}`), cookies);
+  if (await needsAnswer(ctx, call, approval, by)) return seeOther(`/approve/${id}`, cookies);
+  return answerWithoutAsking(ctx, call, approval, by, browser);
+}
+
+/** `prompt=login` and `max_age` are about the sign-in, and one after the request satisfies both (OIDC Core §3.1.2.1). */
+function needsSignIn(ctx: Context, { request, createdAt }: Approval, { session }: SignedIn): boolean {
+  const { prompt, maxAge } = request;
+  const asked = prompt.includes("login") || prompt.includes("select_account");
+  if (asked && session.authTime < createdAt) return true;
+  return maxAge !== undefined && session.authTime < createdAt && !isFresh(ctx, session, maxAge);
+}
+
+/**
+ * Whether the person must be asked. Apps that named themselves are always asked about (client quirk Q24):
+ * their client id proves nothing about who uses it.
+ */
+async function needsAnswer(
+  ctx: Context,
+  { request }: Call,
+  approval: Approval,
+  by: SignedIn,
+): Promise<boolean> {
+  if (ctx.settings.consentMode === "auto_approve") return false;
+  if (approval.client.kind !== "static" || approval.request.prompt.includes("consent")) return true;
+  // A remembered answer is used only when the browser was not sent here by a page of somebody else's.
+  const site = request.headers.get("sec-fetch-site");
+  if (site !== null && site !== "none" && site !== "same-origin") return true;
+  const { clientId, request: asked } = approval;
+  const standing = await findStandingGrant(ctx, { userId: by.user.id, clientId, resource: asked.resource });
+  return !standing || !asked.scope.every((name) => standing.scope.includes(name));
+}
+
+/** `prompt=none`: an answer without a page, or the reason why there is none (OIDC Core §3.1.2.6). */
+async function silently(
+  ctx: Context,
+  call: Call,
+  approval: Approval,
+  by: SignedIn | undefined,
+  browser: string,
+) {
+  if (!by || needsSignIn(ctx, approval, by))
+    throw new OAuthError("login_required", "Ask again without prompt=none: nobody is signed in.");
+  if (await needsAnswer(ctx, call, approval, by)) {
+    throw new OAuthError("consent_required", "Ask again without prompt=none: the person has to answer.");
+  }
+  return answerWithoutAsking(ctx, call, approval, by, browser);
+}
+
+async function answerWithoutAsking(
+  ctx: Context,
+  { address }: Call,
+  { id }: Approval,
+  by: SignedIn,
+  browser: string,
+) {
+  const view = await openApproval(ctx, { id, userId: by.user.id, browser });
+  if (view.state !== "open") throw new OAuthError("access_denied", "This request was answered already.");
+  const allow = view.approval.request.scope;
+  const decided = await decideConsent(ctx, { id, by, browser, allow, address });
+  if (decided.outcome !== "approved")
+    throw new OAuthError("access_denied", "This request was answered already.");
+  return seeOther(codeRedirect(ctx, decided.approval, decided.code));
+}
+
+/** The address that carries a code to the app (RFC 6749 §4.1.2). */
+export const codeRedirect = (
+  { settings }: Pick<Context, "settings">,
+  { request }: Approval,
+  code: string,
+): string =>
+  authorizationResponse(request.redirectUri, { code, state: request.state, issuer: settings.serverUrl });
+
+/** The address that carries a refusal to the app (RFC 6749 §4.1.2.1). */
+export function errorRedirect(
+  { settings }: Pick<Context, "settings">,
+  redirectUri: string,
+  state: string | undefined,
+  { code, description, options }: OAuthError,
+): string {
+  return authorizationResponse(redirectUri, {
+    error: code,
+    error_description: description,
+    error_code: options.detail,
+    error_uri: `${settings.serverUrl}/errors/${options.detail ?? code}`,
+    state,
+    issuer: settings.serverUrl,
+  });
+}
+
+/** Refusals to a person who is signed in leave a trace; those to anybody only a log line (D26). */
+async function recordRefusal(
+  ctx: Context,
+  call: Call,
+  { clientId }: Client,
+  { code, options }: OAuthError,
+): Promise<void> {
+  const by = await sessionOf(ctx, call.request);
+  if (!by) return;
+  await record(ctx, {
+    type: "consent.refused",
+    actor: `user:${by.user.id}`,
+    subject: `client:${clientId}`,
+    clientId,
+    data: { error: code, reason: options.reason },
+    address: call.address,
+  });
+}

@@ -1,0 +1,114 @@
+import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { hashSecret, matchesSecret } from "@/lib/ids";
+import { type Client, findClient } from "@/lib/services/clients";
+import { record } from "@/lib/services/events";
+import { addressKey } from "@/lib/services/rate-limits";
+import type { Call } from "./call";
+import { tooManyRequests } from "./endpoint";
+
+/** Methods of client authentication this server takes (RFC 6749 §2.3, RFC 7591 §2). */
+export const AUTH_METHODS = ["none", "client_secret_basic", "client_secret_post"] as const;
+export type AuthMethod = (typeof AUTH_METHODS)[number];
+
+export type AuthenticatedClient = { client: Client; authMethod: AuthMethod };
+
+type Presented = { clientId: string; secret: string | undefined; authMethod: AuthMethod };
+
+/** One answer for an unknown client, a disabled one and a wrong secret: it tells nobody which. */
+const refused = (reason: string) =>
+  new OAuthError(
+    "invalid_client",
+    "Client authentication failed. Check client_id and client_secret, or register again.",
+    {
+      reason,
+    },
+  );
+
+/** Authenticates the client of a request (RFC 6749 §2.3.1); secrets by header or body, whichever it registered (D21). */
+export async function authenticateClient(
+  ctx: Context,
+  call: Call,
+  fields: Readonly<Record<string, string>>,
+): Promise<AuthenticatedClient> {
+  const presented = presentedCredentials(call.request, fields);
+  const key = `${presented.clientId.slice(0, 200)} ${addressKey(call.address)}`;
+  const { secret } = presented;
+  if (secret !== undefined) {
+    const allowance = await ctx.limits.check("clientSecret", key);
+    if (!allowance.allowed) throw tooManyRequests(allowance.retryAfter);
+  }
+  const client = await findClient(ctx, presented.clientId);
+  // Compared even without a client, so that a wrong secret and an unknown client take the same time.
+  const matches = secret !== undefined && matchesSecret(secret, client?.secretHash ?? NO_SECRET);
+  const isPublic = client?.tokenEndpointAuthMethod === "none";
+  const proven = isPublic ? secret === undefined : matches && client?.secretHash != null;
+  if (client && proven && client.status === "active") return { client, authMethod: presented.authMethod };
+  if (secret !== undefined) await countFailure(ctx, call, key, client);
+  throw refused(client ? "wrong credentials or disabled" : "unknown client");
+}
+
+const NO_SECRET = hashSecret("no client has this secret");
+
+async function countFailure(
+  ctx: Context,
+  { address }: Call,
+  key: string,
+  client: Client | undefined,
+): Promise<void> {
+  await ctx.limits.take("clientSecret", key);
+  if (!client) return;
+  const { clientId } = client;
+  await record(ctx, {
+    type: "client_authentication.denied",
+    actor: "anonymous",
+    subject: `client:${clientId}`,
+    clientId,
+    address,
+  });
+}
+
+/** What the request presents; two methods at once are refused (RFC 6749 §2.3). */
+function presentedCredentials(request: Request, fields: Readonly<Record<string, string>>): Presented {
+  const basic = basicCredentials(request.headers.get("authorization"));
+  const { client_id: clientId, client_secret: secret, client_assertion: assertion } = fields;
+  if (assertion !== undefined) throw refused("client_assertion is not supported by this release");
+  if (basic) {
+    // "The client MUST NOT use more than one authentication method in each request."
+    if (secret !== undefined) {
+      throw new OAuthError(
+        "invalid_request",
+        "Authenticate once: by the Authorization header or in the body, not both.",
+      );
+    }
+    if (clientId !== undefined && clientId !== basic.clientId)
+      throw refused("client_id differs from the Authorization header");
+    return basic;
+  }
+  if (!clientId) throw new OAuthError("invalid_client", "Send client_id, or authenticate with HTTP Basic.");
+  return secret === undefined || secret === ""
+    ? { clientId, secret: undefined, authMethod: "none" }
+    : { clientId, secret, authMethod: "client_secret_post" };
+}
+
+/** HTTP Basic with both halves form-encoded (RFC 6749 §2.3.1). */
+function basicCredentials(header: string | null): Presented | undefined {
+  if (header === null) return undefined;
+  const encoded = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(header)?.[1];
+  if (!encoded) throw refused("Authorization header is not Basic");
+  const decoded = Buffer.from(encoded, "base64").toString("utf8");
+  const colon = decoded.indexOf(":");
+  if (colon < 0) throw refused("Basic credentials without a colon");
+  const clientId = formDecode(decoded.slice(0, colon));
+  const secret = formDecode(decoded.slice(colon + 1));
+  if (secret === "") return { clientId, secret: undefined, authMethod: "none" };
+  return { clientId, secret, authMethod: "client_secret_basic" };
+}
+
+function formDecode(value: string): string {
+  try {
+    return decodeURIComponent(value.replaceAll("+", " "));
+  } catch {
+    throw refused("Basic credentials are not form-encoded");
+  }
+}

@@ -1,0 +1,109 @@
+import { z } from "zod";
+import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { redirectKind } from "@/lib/oauth/redirect-uri";
+import { type Approval, type DecisionOutcome, decideConsent, openApproval } from "@/lib/services/approvals";
+import { findStandingGrant } from "@/lib/services/grants";
+import type { SignedIn } from "@/lib/services/sessions";
+import { codeRedirect, errorRedirect } from "./authorize";
+import type { Call } from "./call";
+import { isSameOrigin } from "./csrf";
+import { json, readJsonAs } from "./json";
+import { returnPage } from "./page";
+import { browserOfCall, loginPath, readPersonForm, seeOther, sessionOf } from "./session";
+
+/** What the form on the page of an approval is for. */
+export const decisionPurpose = (id: string): string => `decide ${id}`;
+
+/** `POST /approve/{id}/decision`: the person's answer, from the page; works without JavaScript. */
+export async function decisionEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const id = call.params.id ?? "";
+  const page = `/approve/${encodeURIComponent(id)}`;
+  const form = await readPersonForm(ctx, call, decisionPurpose(id));
+  if (!form) return seeOther(loginPath(page));
+  const { fields, by, browser } = form;
+  const decision = fields.get("decision");
+  if (decision !== "allow" && decision !== "deny")
+    throw new OAuthError("invalid_request", "Answer with one of the two buttons.");
+  const view = await openApproval(ctx, { id, userId: by.user.id, browser });
+  if (view.state === "not_yours" || view.state === "unknown") throw notYours();
+  if (view.state !== "open") return seeOther(page);
+  const allow =
+    decision === "allow" ? await allowedScope(ctx, view.approval, by, fields.getAll("scope")) : undefined;
+  // Nothing ticked is no answer: the page says what to do.
+  if (allow && allow.length === 0 && view.approval.request.scope.length > 0)
+    return seeOther(`${page}?nothing-ticked`);
+  const decided = await decideConsent(ctx, { id, by, browser, allow, address: call.address });
+  if (decided.outcome === "too_late") return seeOther(page);
+  return sendBack(ctx, decided.approval, redirectOf(ctx, decided));
+}
+
+/** Only what the app asked for can be allowed, whatever the form says; what stands already needs no tick. */
+async function allowedScope(
+  ctx: Context,
+  { request, clientId }: Approval,
+  by: SignedIn,
+  chosen: readonly string[],
+) {
+  const standing = await findStandingGrant(ctx, { userId: by.user.id, clientId, resource: request.resource });
+  return request.scope.filter((name) => chosen.includes(name) || standing?.scope.includes(name));
+}
+
+const notYours = () =>
+  new OAuthError(
+    "forbidden",
+    "This question was asked in another browser or of another person. Start again in the app.",
+  );
+
+function redirectOf(ctx: Context, decided: Exclude<DecisionOutcome, { outcome: "too_late" }>): string {
+  const { approval } = decided;
+  if (decided.outcome === "approved") return codeRedirect(ctx, approval, decided.code);
+  const { redirectUri, state } = approval.request;
+  return errorRedirect(ctx, redirectUri, state, new OAuthError("access_denied", "The person refused."));
+}
+
+/** By redirect to the web and to loopback; an app's own scheme gets a page to land on, with a link to press. */
+function sendBack({ settings }: Context, { client, request }: Approval, location: string): Response {
+  const kind = redirectKind(request.redirectUri);
+  if (kind !== "private-use") return seeOther(location);
+  return returnPage({ issuerHost: new URL(settings.serverUrl).host, app: client.name, url: location, kind });
+}
+
+const DecisionBody = z.strictObject({
+  decision: z.enum(["allow", "deny"]),
+  scope: z.array(z.string().max(200)).max(100).optional(),
+});
+
+/** `POST /approvals/{id}/decision`: the same answer as JSON, by the person's own session (product decision D2). */
+export async function decisionApiEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const by = await requirePerson(ctx, call);
+  const body = await readJsonAs(call.request, DecisionBody);
+  const id = call.params.id ?? "";
+  const { browser } = browserOfCall(ctx, call);
+  const view = await openApproval(ctx, { id, userId: by.user.id, browser });
+  if (view.state === "expired")
+    throw new OAuthError("conflict", "This approval has expired. Start again in the app.");
+  if (view.state === "answered") throw new OAuthError("conflict", "This approval was answered already.");
+  if (view.state !== "open") throw new OAuthError("not_found", "There is no such approval for you.");
+  const { approval } = view;
+  const chosen = body.scope ?? approval.request.scope;
+  const allow = body.decision === "allow" ? await allowedScope(ctx, approval, by, chosen) : undefined;
+  if (allow && allow.length === 0 && approval.request.scope.length > 0) {
+    throw new OAuthError(
+      "validation_failed",
+      "Name in scope at least one of the scopes the app asked for, or deny.",
+    );
+  }
+  const decided = await decideConsent(ctx, { id, by, browser, allow, address: call.address });
+  if (decided.outcome === "too_late") throw new OAuthError("conflict", "This approval was answered already.");
+  return json({ id, status: decided.outcome, redirect_to: redirectOf(ctx, decided) });
+}
+
+/** JSON calls with a session need no form token, but must come from our own origin (product decision D30). */
+async function requirePerson(ctx: Context, { request }: Call): Promise<SignedIn> {
+  const by = await sessionOf(ctx, request);
+  if (!by) throw new OAuthError("invalid_token", "Sign in first: this answer is a person's.");
+  if (!isSameOrigin(ctx, request))
+    throw new OAuthError("forbidden", "Send this from the server's own origin.");
+  return by;
+}

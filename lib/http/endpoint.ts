@@ -1,0 +1,100 @@
+import { randomUUID } from "node:crypto";
+import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { withRequestId } from "@/lib/log";
+import { addressKey } from "@/lib/services/rate-limits";
+import type { Call, Method, Peer, Route } from "./call";
+import { corsHeaders, preflight } from "./cors";
+import { refusalResponse, toRefusal } from "./errors";
+import { callerAddress, isLocalRequest } from "./peer";
+
+/** Answers a request to one route: limits, handler, refusals, headers and one log line. */
+export async function answerRoute(
+  ctx: Context,
+  route: Route,
+  { request, params, peer }: { request: Request; params: Record<string, string>; peer: Peer },
+): Promise<Response> {
+  const given = request.headers.get("x-request-id");
+  const requestId = given && /^[\w-]{1,64}$/.test(given) ? given : randomUUID();
+  const address = callerAddress(request.headers, peer.socketAddress, ctx.settings.trustProxy);
+  const call: Call = {
+    request,
+    url: new URL(request.url),
+    params,
+    peer,
+    address,
+    isLocal: isLocalRequest(ctx.settings, request.headers, peer.socketAddress),
+  };
+  return withRequestId(requestId, async () => {
+    const startedAt = performance.now();
+    const { response, refusal } = await attempt(ctx, route, call);
+    finish(ctx, route, call, response, requestId);
+    ctx.log.info("request", {
+      method: request.method,
+      route: route.path,
+      status: response.status,
+      ms: Math.round((performance.now() - startedAt) * 10) / 10,
+      address,
+      ...(refusal
+        ? { error: refusal.code, description: refusal.description, reason: refusal.options.reason }
+        : {}),
+    });
+    return response;
+  });
+}
+
+type Attempt = { response: Response; refusal?: OAuthError };
+
+async function attempt(ctx: Context, route: Route, call: Call): Promise<Attempt> {
+  const { request } = call;
+  if (request.method === "OPTIONS" && route.cors)
+    return { response: preflight(ctx.settings, route, request) };
+  const handler = handlerFor(route, request.method);
+  if (!handler) return { response: methodNotAllowed(route) };
+  try {
+    await takeFromBucket(ctx, route, call);
+    const response = await handler(ctx, call);
+    return { response: request.method === "HEAD" ? withoutBody(response) : response };
+  } catch (error) {
+    const refusal = toRefusal(ctx, error);
+    return { response: refusalResponse(ctx, call, route.errors, refusal), refusal };
+  }
+}
+
+function handlerFor(route: Route, method: string) {
+  if (method === "HEAD") return route.head ? route.methods.GET : undefined;
+  return route.methods[method as Method];
+}
+
+async function takeFromBucket(ctx: Context, { bucket }: Route, { address }: Call): Promise<void> {
+  if (bucket === "none") return;
+  const allowance = await ctx.limits.take(bucket, addressKey(address));
+  if (!allowance.allowed) throw tooManyRequests(allowance.retryAfter);
+}
+
+/** The refusal of a limit, with the seconds to wait (RFC 6585 §4). */
+export const tooManyRequests = (retryAfter: number): OAuthError =>
+  new OAuthError("too_many_requests", `Too many requests. Try again in ${retryAfter} seconds.`, {
+    headers: { "retry-after": String(retryAfter) },
+  });
+
+function methodNotAllowed(route: Route): Response {
+  const allow = Object.keys(route.methods);
+  if (route.head) allow.push("HEAD");
+  if (route.cors) allow.push("OPTIONS");
+  return new Response(null, { status: 405, headers: { allow: allow.join(", ") } });
+}
+
+const withoutBody = (response: Response): Response =>
+  new Response(null, { status: response.status, headers: response.headers });
+
+function finish(ctx: Context, route: Route, { request }: Call, response: Response, requestId: string): void {
+  const { headers } = response;
+  headers.set("x-request-id", requestId);
+  headers.set("x-content-type-options", "nosniff");
+  if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
+  if (route.cors) for (const [name, value] of corsHeaders(ctx.settings, request)) headers.append(name, value);
+  if (ctx.settings.serverUrl.startsWith("https:")) {
+    headers.set("strict-transport-security", "max-age=63072000; includeSubDomains");
+  }
+}

@@ -1,0 +1,101 @@
+import type { Context } from "@/lib/context";
+import { isOAuthError, OAuthError } from "@/lib/errors";
+import { formatScope, intersectScope } from "@/lib/oauth/scope";
+import type { Client } from "@/lib/services/clients";
+import { findRegisteredResource } from "@/lib/services/resources";
+import { findRefreshToken, isRefreshTokenLive } from "@/lib/services/tokens";
+import { verifyAccessToken } from "./bearer";
+import type { Call } from "./call";
+import { authenticateClient } from "./client-auth";
+import { readForm } from "./form";
+import { json } from "./json";
+import { requireOperator } from "./operator";
+
+/** Who asks: the operator, a client, or anybody in local mode. */
+type Caller = { kind: "operator" } | { kind: "client"; client: Client } | { kind: "anybody" };
+
+/** "the authorization server MUST … not include any additional information" about a token that does not count. */
+const INACTIVE = { active: false } as const;
+
+/** Token introspection (RFC 7662 §2). Every answer asks the database: nothing here is cached. */
+export async function introspectEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const { fields } = await readForm(call.request);
+  const caller = await authenticateCaller(ctx, call, fields);
+  const { token } = fields;
+  if (!token) throw new OAuthError("invalid_request", "Send the token to look at.");
+  return json(
+    (await accessTokenAnswer(ctx, call, caller, token)) ??
+      (await refreshTokenAnswer(ctx, caller, token)) ??
+      INACTIVE,
+  );
+}
+
+async function authenticateCaller(
+  ctx: Context,
+  call: Call,
+  fields: Readonly<Record<string, string>>,
+): Promise<Caller> {
+  const { headers } = call.request;
+  if (headers.has("x-admin-key") || /^Bearer /i.test(headers.get("authorization") ?? "")) {
+    await requireOperator(ctx, call);
+    return { kind: "operator" };
+  }
+  const anonymous = !headers.has("authorization") && fields.client_id === undefined;
+  if (anonymous && call.isLocal) return { kind: "anybody" };
+  const { client, authMethod } = await authenticateClient(ctx, call, fields);
+  // "the authorization server MUST … require some form of authorization": knowing a public client_id is none.
+  if (authMethod === "none" && !call.isLocal) {
+    throw new OAuthError("invalid_client", "Authenticate with a client secret to introspect tokens.");
+  }
+  return { kind: "client", client };
+}
+
+async function accessTokenAnswer(ctx: Context, call: Call, caller: Caller, token: string) {
+  try {
+    const { claims, scope, username } = await verifyAccessToken(ctx, token);
+    if (!(await maySee(ctx, call, caller, claims))) return undefined;
+    return {
+      active: true,
+      ...claims,
+      scope: formatScope(scope),
+      token_type: "Bearer",
+      ...(username ? { username } : {}),
+    };
+  } catch (error) {
+    if (isOAuthError(error) && error.code === "invalid_token") return undefined;
+    throw error;
+  }
+}
+
+/** A resource sees tokens meant for it, a client its own (RFC 7662 §4); in local mode everybody sees all (D30). */
+async function maySee(
+  ctx: Context,
+  call: Call,
+  caller: Caller,
+  claims: { aud: string; client_id: string },
+): Promise<boolean> {
+  if (caller.kind !== "client" || call.isLocal) return true;
+  const { clientId } = caller.client;
+  if (claims.client_id === clientId) return true;
+  const resource = await findRegisteredResource(ctx, claims.aud);
+  return resource?.introspectionClients.includes(clientId) ?? false;
+}
+
+/** Refresh tokens are shown to the operator and to the client that holds them. */
+async function refreshTokenAnswer(ctx: Context, caller: Caller, token: string) {
+  const state = await findRefreshToken(ctx, token);
+  if (!state || state.token.usedAt || !isRefreshTokenLive(ctx.now(), state)) return undefined;
+  const { clientId, userId, scope, expiresAt, issuedAt } = state.token;
+  if (caller.kind === "anybody" || (caller.kind === "client" && caller.client.clientId !== clientId))
+    return undefined;
+  return {
+    active: true,
+    scope: formatScope(intersectScope(scope, state.grant.scope)),
+    client_id: clientId,
+    token_type: "refresh_token",
+    sub: `user:${userId}`,
+    iss: ctx.settings.serverUrl,
+    iat: Math.floor(issuedAt.getTime() / 1000),
+    exp: Math.floor(expiresAt.getTime() / 1000),
+  };
+}

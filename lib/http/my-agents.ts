@@ -1,0 +1,70 @@
+import type { Context } from "@/lib/context";
+import { isOAuthError } from "@/lib/errors";
+import { releaseApprovals } from "@/lib/services/approvals";
+import { narrowGrant, stopGrant } from "@/lib/services/grants";
+import { endSession } from "@/lib/services/sessions";
+import type { Call } from "./call";
+import { bindingOf, sessionCookieName, setCookie } from "./cookies";
+import { checkCsrf } from "./csrf";
+import { readFormParams } from "./form";
+import { browserOfCall, loginPath, type PersonForm, readPersonForm, seeOther, sessionOf } from "./session";
+
+/** What the forms are for that concern the person and not one question: those on `/me`, and signing out. */
+export const ACCOUNT_PURPOSE = "account";
+
+/** `POST /me/grants/{id}/stop`: the person stops an app. */
+export const stopGrantEndpoint = onMe((ctx, { params }, { by }) =>
+  stopGrant(ctx, { userId: by.user.id, grantId: params.id ?? "" }).then(() => "stopped"),
+);
+
+/** `POST /me/grants/{id}/narrow`: the person leaves an app less. */
+export const narrowGrantEndpoint = onMe((ctx, { params }, { by, fields }) =>
+  narrowGrant(ctx, { userId: by.user.id, grantId: params.id ?? "", keep: fields.getAll("scope") }).then(
+    () => "narrowed",
+  ),
+);
+
+/** `POST /me/sessions/{id}/stop`: the person signs another browser out. */
+export const stopSessionEndpoint = onMe((ctx, { params }, { by }) =>
+  endSession(ctx, by.user.id, params.id ?? "").then(() => "signed-out"),
+);
+
+/** A form on `/me`: done, the page comes again and says what happened. */
+function onMe(act: (ctx: Context, call: Call, form: PersonForm) => Promise<string>) {
+  return async (ctx: Context, call: Call): Promise<Response> => {
+    const form = await readPersonForm(ctx, call, ACCOUNT_PURPOSE);
+    if (!form) return seeOther(loginPath("/me"));
+    try {
+      return seeOther(`/me?done=${await act(ctx, call, form)}`);
+    } catch (error) {
+      // Somebody was faster, or nothing was ticked: the page says so beside what stands now.
+      if (isOAuthError(error) && error.code === "validation_failed")
+        return seeOther("/me?done=nothing-ticked");
+      if (isOAuthError(error) && error.code === "not_found") return seeOther("/me?done=already-stopped");
+      throw error;
+    }
+  };
+}
+
+/** `POST /logout`: ends the session on the server and in the browser; from `/me` and from every frame. */
+export async function logoutEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const fields = await readFormParams(call.request);
+  const by = await sessionOf(ctx, call.request);
+  const continueTo = localPath(fields.get("continue"));
+  if (by) {
+    const { browser } = browserOfCall(ctx, call);
+    const form = { binding: bindingOf(browser, by.session.idHash), purpose: ACCOUNT_PURPOSE };
+    checkCsrf(ctx, call.request, fields.get("csrf"), form);
+    await endSession(ctx, by.user.id, by.session.idHash);
+    // Whoever signs in next in this browser may answer what this person left open.
+    await releaseApprovals(ctx, { userId: by.user.id, browser });
+  }
+  const gone = setCookie(ctx.settings, sessionCookieName(ctx.settings), "", { maxAge: 0 });
+  return seeOther(continueTo ? loginPath(continueTo) : "/login?signed-out", [gone]);
+}
+
+/** A path on this server, and nothing that a browser could take for another host. */
+export function localPath(value: string | null | undefined): string | undefined {
+  if (!value || !/^\/(?![/\\])[\x21-\x7e]*$/.test(value) || value.includes("\\")) return undefined;
+  return value.length <= 2000 ? value : undefined;
+}

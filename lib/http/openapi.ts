@@ -1,0 +1,3 @@
+import { json } from "./json";
+
+export const openApiEndpoint = async (): Promise<Response> => json({});

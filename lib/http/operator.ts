@@ -1,0 +1,44 @@
+import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { hashSecret, matchesSecret } from "@/lib/ids";
+import { addressKey } from "@/lib/services/rate-limits";
+import type { Call } from "./call";
+import { isSameOrigin } from "./csrf";
+import { tooManyRequests } from "./endpoint";
+import { requireFresh, sessionOf } from "./session";
+
+/** Who manages the server: the operator's key, or an admin who is signed in. The words are the audit's. */
+export type Operator = "operator" | `user:${string}`;
+
+/** The operator of a management request (product decision D16); everybody else is refused. */
+export async function requireOperator(ctx: Context, call: Call): Promise<Operator> {
+  const { request } = call;
+  const key = presentedKey(request.headers);
+  if (key !== undefined) return checkKey(ctx, call, key);
+  const by = await sessionOf(ctx, request);
+  if (!by) throw unauthorized("Send the operator's key as X-Admin-Key, or sign in as an admin.");
+  if (by.user.role !== "admin") throw new OAuthError("forbidden", "Only an admin may do this.");
+  if (request.method !== "GET" && !isSameOrigin(ctx, request)) {
+    throw new OAuthError("forbidden", "Send this from the server's own origin.");
+  }
+  if (request.method !== "GET") requireFresh(ctx, by, ctx.settings.sessionIdle);
+  return `user:${by.user.id}`;
+}
+
+const presentedKey = (headers: Headers): string | undefined =>
+  headers.get("x-admin-key") ?? /^Bearer +(\S+)$/i.exec(headers.get("authorization") ?? "")?.[1];
+
+async function checkKey(ctx: Context, { address }: Call, key: string): Promise<Operator> {
+  const { adminApiKey } = ctx.settings;
+  if (adminApiKey === undefined)
+    throw unauthorized("This server has no operator's key: set AUTHGENT_ADMIN_API_KEY.");
+  const bucketKey = addressKey(address);
+  const allowance = await ctx.limits.check("adminKey", bucketKey);
+  if (!allowance.allowed) throw tooManyRequests(allowance.retryAfter);
+  if (matchesSecret(key, hashSecret(adminApiKey))) return "operator";
+  await ctx.limits.take("adminKey", bucketKey);
+  throw unauthorized("This is not the operator's key.");
+}
+
+const unauthorized = (description: string) =>
+  new OAuthError("invalid_token", description, { headers: { "www-authenticate": "Bearer" } });

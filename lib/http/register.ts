@@ -1,0 +1,108 @@
+import { timingSafeEqual } from "node:crypto";
+import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { hashSecret } from "@/lib/ids";
+import { type ClientMetadata, parseClientMetadata, registrationResponse } from "@/lib/oauth/client-metadata";
+import { isKnownRedirectUri } from "@/lib/oauth/redirect-presets";
+import { registerClient } from "@/lib/services/clients";
+import { listResources } from "@/lib/services/resources";
+import type { Call } from "./call";
+import { AUTH_METHODS } from "./client-auth";
+import { json, readJson } from "./json";
+import { requireOperator } from "./operator";
+
+/** Dynamic client registration (RFC 7591 §3), as far as the server's policy goes (product decision D1). */
+export async function registerEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const actor = await registrar(ctx, call);
+  const body = withLocalDefaults(call, await readJson(call.request));
+  const metadata = parseClientMetadata(body, { grantTypes: offeredGrants(call), authMethods: AUTH_METHODS });
+  if (actor === "anonymous") checkConstraints(ctx, call, metadata);
+  const scope = await knownScope(ctx, call, metadata);
+  const { client, clientSecret } = await registerClient(ctx, {
+    metadata,
+    kind: "dynamic",
+    scope,
+    actor,
+    address: call.address,
+  });
+  return json(
+    registrationResponse({
+      clientId: client.clientId,
+      clientSecret,
+      issuedAt: client.createdAt,
+      metadata: { ...metadata, scope: scope ?? undefined },
+    }),
+    { status: 201 },
+  );
+}
+
+/** Who registers: anybody where the policy lets them, else the bearer of the credential it asks for. */
+async function registrar(ctx: Context, call: Call): Promise<string> {
+  const { registrationPolicy, registrationToken } = ctx.settings;
+  switch (registrationPolicy) {
+    case "off":
+      throw new OAuthError(
+        "forbidden",
+        "This server registers no clients. Use a client ID metadata document, or ask the operator.",
+      );
+    case "admin":
+      return requireOperator(ctx, call);
+    case "token": {
+      const presented = /^Bearer +(\S+)$/i.exec(call.request.headers.get("authorization") ?? "")?.[1];
+      if (presented && registrationToken && sameSecret(presented, registrationToken))
+        return "registration token";
+      throw unregistered("Send the initial access token the operator gave you as Authorization: Bearer.");
+    }
+    case "constrained":
+    case "open":
+      return "anonymous";
+  }
+}
+
+const sameSecret = (a: string, b: string): boolean =>
+  timingSafeEqual(Buffer.from(hashSecret(a)), Buffer.from(hashSecret(b)));
+
+const unregistered = (description: string) =>
+  new OAuthError("invalid_token", description, {
+    headers: { "www-authenticate": 'Bearer error="invalid_token"' },
+  });
+
+/** Only a request of this machine to a server in local mode is served openly, whatever the policy says (D1). */
+const isOpen = (ctx: Context, call: Call): boolean =>
+  ctx.settings.registrationPolicy === "open" && call.isLocal;
+
+/** A client of its own right is never registered openly but in local mode (product decision D1). */
+const offeredGrants = (call: Call): readonly string[] =>
+  call.isLocal
+    ? ["authorization_code", "refresh_token", "client_credentials"]
+    : ["authorization_code", "refresh_token"];
+
+/** In local mode a registration that names neither grants nor addresses is a machine's (product decision D30). */
+function withLocalDefaults(call: Call, body: unknown): unknown {
+  if (!call.isLocal || typeof body !== "object" || body === null) return body;
+  const bare = !("grant_types" in body) && !("redirect_uris" in body);
+  return bare ? { ...body, grant_types: ["client_credentials"], response_types: [] } : body;
+}
+
+function checkConstraints(ctx: Context, call: Call, { redirectUris }: ClientMetadata): void {
+  const { registrationPolicy, registrationRedirectUris } = ctx.settings;
+  if (isOpen(ctx, call) || (registrationPolicy === "open" && ctx.settings.allowPublicRegistration)) return;
+  const strange = redirectUris.find((uri) => !isKnownRedirectUri(uri, registrationRedirectUris));
+  if (redirectUris.length > 0 && strange === undefined) return;
+  throw unregistered(
+    `This server registers known MCP clients only, and ${strange ?? "a client without redirect_uris"} is none. ` +
+      "Ask the operator to add it to AUTHGENT_REGISTRATION_REDIRECT_URIS, or use a client ID metadata document.",
+  );
+}
+
+/** Scopes nobody knows are dropped, not refused; without any the client may ask for what a resource offers (Q12). */
+async function knownScope(
+  ctx: Context,
+  call: Call,
+  { scope }: ClientMetadata,
+): Promise<readonly string[] | null> {
+  if (scope === undefined) return null;
+  const offered = (await listResources(ctx)).flatMap((resource) => resource.scopes.map(({ name }) => name));
+  const known = scope.filter((name) => (call.isLocal ? !name.startsWith("admin:") : offered.includes(name)));
+  return known.length > 0 ? known : null;
+}

@@ -1,0 +1,61 @@
+import type { Context } from "@/lib/context";
+import { isOAuthError, OAuthError } from "@/lib/errors";
+import { findRefreshToken, revokeAccessToken, revokeFamily } from "@/lib/services/tokens";
+import { verifyAccessToken } from "./bearer";
+import type { Call } from "./call";
+import { authenticateClient } from "./client-auth";
+import { readForm } from "./form";
+
+/** Token revocation (RFC 7009 §2): both kinds are looked for, the hint decides nothing. */
+export async function revokeEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const { fields } = await readForm(call.request);
+  const { client } = await authenticateClient(ctx, call, fields);
+  const { token } = fields;
+  if (!token) throw new OAuthError("invalid_request", "Send the token to revoke.");
+  const actor = `client:${client.clientId}`;
+  // "the authorization server first validates … whether the token was issued to the client making the request";
+  // another client's token is answered like one that is not known.
+  const refresh = await findRefreshToken(ctx, token);
+  if (refresh?.token.clientId === client.clientId) {
+    const { familyId, userId } = refresh.token;
+    const data = { credential: "refresh_token", family: familyId };
+    const event = {
+      type: "token.revoked",
+      actor,
+      subject: `user:${userId}`,
+      clientId: client.clientId,
+      data,
+      address: call.address,
+    } as const;
+    await revokeFamily(ctx, { familyId, because: "revoked by the client", event });
+  } else {
+    await revokeOwnAccessToken(ctx, call, token, client.clientId);
+  }
+  // "The authorization server responds with HTTP status code 200" also when there was nothing to revoke.
+  return new Response(null, { status: 200 });
+}
+
+async function revokeOwnAccessToken(
+  ctx: Context,
+  { address }: Call,
+  token: string,
+  clientId: string,
+): Promise<void> {
+  try {
+    const { claims } = await verifyAccessToken(ctx, token);
+    if (claims.client_id !== clientId) return;
+    const data = { credential: "access_token" };
+    const event = {
+      type: "token.revoked",
+      actor: `client:${clientId}`,
+      subject: `token:${claims.jti}`,
+      clientId,
+      data,
+      address,
+    } as const;
+    await revokeAccessToken(ctx, claims.jti, event);
+  } catch (error) {
+    // Expired, revoked or never a token of ours: nothing is left to revoke.
+    if (!isOAuthError(error) || error.code !== "invalid_token") throw error;
+  }
+}

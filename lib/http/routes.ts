@@ -1,0 +1,157 @@
+import type { Context } from "@/lib/context";
+import { authorizeEndpoint, resumeEndpoint } from "./authorize";
+import type { Peer, Route } from "./call";
+import {
+  createClientEndpoint,
+  getClientEndpoint,
+  listClientsEndpoint,
+  updateClientEndpoint,
+} from "./clients";
+import { decisionApiEndpoint, decisionEndpoint } from "./decision";
+import { answerRoute } from "./endpoint";
+import { healthEndpoint, readyEndpoint } from "./health";
+import { introspectEndpoint } from "./introspect";
+import { mcpEndpoint } from "./mcp";
+import { logoutEndpoint, narrowGrantEndpoint, stopGrantEndpoint, stopSessionEndpoint } from "./my-agents";
+import { openApiEndpoint } from "./openapi";
+import { registerEndpoint } from "./register";
+import { createResourceEndpoint, listResourcesEndpoint } from "./resources";
+import { revokeEndpoint } from "./revoke";
+import { tokenEndpoint } from "./token";
+import { createUserEndpoint, listUsersEndpoint } from "./users";
+import { jwksEndpoint, protectedResourceEndpoint, serverMetadataEndpoint } from "./well-known";
+
+const machine = { cors: true, errors: "oauth" } as const;
+const discovery = {
+  ...machine,
+  bucket: "read",
+  head: true,
+  sameHeaders: ["cache-control", "access-control-allow-origin"],
+} as const;
+const person = { cors: false, errors: "page", bucket: "authorize" } as const;
+const management = { cors: false, errors: "problem", bucket: "read" } as const;
+
+const authorize = { ...person, methods: { GET: authorizeEndpoint, POST: authorizeEndpoint } };
+const token = {
+  ...machine,
+  bucket: "token",
+  methods: { POST: tokenEndpoint },
+  sameHeaders: ["cache-control", "www-authenticate"],
+} as const;
+const register = {
+  ...machine,
+  bucket: "register",
+  methods: { POST: registerEndpoint },
+  sameHeaders: ["cache-control", "www-authenticate"],
+} as const;
+const introspect = {
+  ...machine,
+  cors: false,
+  bucket: "token",
+  methods: { POST: introspectEndpoint },
+} as const;
+const revoke = { ...machine, bucket: "token", methods: { POST: revokeEndpoint } } as const;
+const metadata = { ...discovery, methods: { GET: serverMetadataEndpoint } };
+
+/**
+ * Everything this server answers without Next, once. Both mounts walk this list: our own server before Next,
+ * and the route files under `app/`. To add an endpoint: write its file, add its line, re-export it in `app/`.
+ */
+export const routes: readonly Route[] = [
+  { path: "/authorize", ...authorize },
+  { path: "/authorize/{id}", ...person, methods: { GET: resumeEndpoint } },
+  { path: "/approve/{id}/decision", ...person, methods: { POST: decisionEndpoint } },
+  { path: "/approvals/{id}/decision", ...management, methods: { POST: decisionApiEndpoint } },
+  { path: "/token", ...token },
+  { path: "/register", ...register },
+  { path: "/introspect", ...introspect },
+  { path: "/revoke", ...revoke },
+  // The paths of an earlier system's clients (product decision D4): the same handlers, not redirects.
+  { path: "/oauth/authorize", ...authorize },
+  { path: "/oauth/token", ...token },
+  { path: "/oauth/register", ...register },
+  { path: "/oauth/introspect", ...introspect },
+  { path: "/oauth/revoke", ...revoke },
+  { path: "/.well-known/oauth-authorization-server", ...metadata },
+  { path: "/.well-known/oauth-authorization-server/{path...}", ...metadata },
+  { path: "/.well-known/openid-configuration", ...metadata },
+  { path: "/.well-known/openid-configuration/{path...}", ...metadata },
+  { path: "/mcp/.well-known/openid-configuration", ...metadata },
+  { path: "/mcp/.well-known/oauth-authorization-server", ...metadata },
+  {
+    path: "/.well-known/oauth-protected-resource",
+    ...discovery,
+    methods: { GET: protectedResourceEndpoint },
+  },
+  {
+    path: "/.well-known/oauth-protected-resource/{path...}",
+    ...discovery,
+    methods: { GET: protectedResourceEndpoint },
+  },
+  { path: "/.well-known/jwks.json", ...discovery, methods: { GET: jwksEndpoint } },
+  {
+    path: "/mcp",
+    cors: true,
+    errors: "bearer",
+    bucket: "token",
+    methods: { GET: mcpEndpoint, POST: mcpEndpoint, DELETE: mcpEndpoint },
+    sameHeaders: ["www-authenticate"],
+  },
+  {
+    path: "/resources",
+    ...management,
+    methods: { GET: listResourcesEndpoint, POST: createResourceEndpoint },
+  },
+  { path: "/clients", ...management, methods: { GET: listClientsEndpoint, POST: createClientEndpoint } },
+  { path: "/clients/one", ...management, methods: { GET: getClientEndpoint, PATCH: updateClientEndpoint } },
+  { path: "/users", ...management, methods: { GET: listUsersEndpoint, POST: createUserEndpoint } },
+  { path: "/me/grants/{id}/stop", ...person, methods: { POST: stopGrantEndpoint } },
+  { path: "/me/grants/{id}/narrow", ...person, methods: { POST: narrowGrantEndpoint } },
+  { path: "/me/sessions/{id}/stop", ...person, methods: { POST: stopSessionEndpoint } },
+  { path: "/logout", ...person, methods: { POST: logoutEndpoint } },
+  { path: "/openapi.json", ...discovery, methods: { GET: openApiEndpoint } },
+  { path: "/health", ...management, bucket: "none", head: true, methods: { GET: healthEndpoint } },
+  { path: "/ready", ...management, bucket: "none", head: true, methods: { GET: readyEndpoint } },
+];
+
+type Match = { route: Route; params: Record<string, string> };
+
+const exact = new Map(routes.filter(({ path }) => !path.includes("{")).map((route) => [route.path, route]));
+const patterns = routes
+  .filter(({ path }) => path.includes("{"))
+  .map((route) => ({ route, segments: route.path.split("/") }));
+
+/** The route of a path, byte for byte: `//token` and `/%74oken` are other paths. */
+export function findRoute(pathname: string): Match | undefined {
+  const route = exact.get(pathname);
+  if (route) return { route, params: {} };
+  const given = pathname.split("/");
+  for (const pattern of patterns) {
+    const params = matchSegments(pattern.segments, given);
+    if (params) return { route: pattern.route, params };
+  }
+  return undefined;
+}
+
+function matchSegments(
+  pattern: readonly string[],
+  given: readonly string[],
+): Record<string, string> | undefined {
+  const params: Record<string, string> = {};
+  for (const [index, segment] of pattern.entries()) {
+    const rest = /^\{(\w+)\.\.\.\}$/.exec(segment)?.[1];
+    if (rest) return given.length > index ? { ...params, [rest]: given.slice(index).join("/") } : undefined;
+    const value = given[index];
+    const name = /^\{(\w+)\}$/.exec(segment)?.[1];
+    if (value === undefined || (value === "") !== (segment === "")) return undefined;
+    if (name) params[name] = value;
+    else if (segment !== value) return undefined;
+  }
+  return pattern.length === given.length ? params : undefined;
+}
+
+/** Answers a request if one of the routes is meant; undefined: it is for a page. */
+export async function answer(ctx: Context, request: Request, peer: Peer): Promise<Response | undefined> {
+  const match = findRoute(new URL(request.url).pathname);
+  return match && answerRoute(ctx, match.route, { request, params: match.params, peer });
+}

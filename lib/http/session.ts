@@ -1,0 +1,53 @@
+import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { findSession, isFresh, type SignedIn } from "@/lib/services/sessions";
+import type { Call } from "./call";
+import { bindingOf, browserOf, readCookie, sessionCookieName } from "./cookies";
+import { checkCsrf } from "./csrf";
+import { readFormParams } from "./form";
+
+/** The person a request's cookie stands for. */
+export function sessionOf(ctx: Context, request: Request): Promise<SignedIn | undefined> {
+  const cookie = request.headers.get("cookie");
+  return findSession(ctx, readCookie(cookie, sessionCookieName(ctx.settings)));
+}
+
+/** The browser a request comes from, as its cookie says. */
+export const browserOfCall = (ctx: Context, { request }: Call) =>
+  browserOf(ctx.settings, request.headers.get("cookie"));
+
+/** Where to sign in, and come back from. */
+export const loginPath = (continueTo: string): string => `/login?continue=${encodeURIComponent(continueTo)}`;
+
+/** A redirect within this server or to a client; after a form post always as GET (RFC 9700 §4.12). */
+export const seeOther = (location: string, cookies: readonly string[] = []): Response => {
+  const headers = new Headers({ location, "cache-control": "no-store", "referrer-policy": "same-origin" });
+  for (const cookie of cookies) headers.append("set-cookie", cookie);
+  return new Response(null, { status: 303, headers });
+};
+
+/** A form that a signed-in person posted from our own page: its fields, the person, their browser. */
+export type PersonForm = { fields: URLSearchParams; by: SignedIn; browser: string };
+
+/** Reads a form post of a signed-in person; undefined: nobody is signed in. */
+export async function readPersonForm(
+  ctx: Context,
+  call: Call,
+  purpose: string,
+): Promise<PersonForm | undefined> {
+  const fields = await readFormParams(call.request);
+  const by = await sessionOf(ctx, call.request);
+  const { browser } = browserOfCall(ctx, call);
+  if (!by) return undefined;
+  checkCsrf(ctx, call.request, fields.get("csrf"), {
+    binding: bindingOf(browser, by.session.idHash),
+    purpose,
+  });
+  return { fields, by, browser };
+}
+
+/** Refuses what an old sign-in may not do any more (RFC 9470 §3). */
+export function requireFresh(ctx: Context, { session }: SignedIn, maxAge: number): void {
+  if (isFresh(ctx, session, maxAge)) return;
+  throw new OAuthError("forbidden", "Sign in again to do this: your sign-in is too long ago.");
+}

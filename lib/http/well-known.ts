@@ -1,0 +1,58 @@
+import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { grants } from "@/lib/grants/index";
+import { serverMetadata } from "@/lib/oauth/metadata";
+import { protectedResourceMetadata } from "@/lib/oauth/protected-resource";
+import { JWKS_MAX_AGE } from "@/lib/services/keys";
+import { findRegisteredResource, listResources } from "@/lib/services/resources";
+import type { Call } from "./call";
+import { AUTH_METHODS } from "./client-auth";
+import { json } from "./json";
+
+/** Discovery documents change rarely and are asked for often. */
+const CACHEABLE = { "cache-control": `public, max-age=${JWKS_MAX_AGE}` };
+
+/**
+ * Server metadata (RFC 8414 §3). Clients also ask with the path of a resource inserted or in front (client quirk Q1):
+ * the answer is the same, and `issuer` in it is always the real one.
+ */
+export async function serverMetadataEndpoint(ctx: Context): Promise<Response> {
+  const known = await listResources(ctx);
+  const scopes = new Set(known.flatMap((resource) => resource.scopes.map(({ name }) => name)));
+  for (const name of ctx.settings.scopesSupported) scopes.add(name);
+  const metadata = serverMetadata({
+    issuer: ctx.settings.serverUrl,
+    scopes: [...scopes, "offline_access"],
+    grantTypes: grants.map(({ grantType }) => grantType),
+    authMethods: AUTH_METHODS,
+    registration: ctx.settings.registrationPolicy !== "off",
+    signingAlgorithms: [ctx.settings.signingAlgorithm],
+  });
+  return json(metadata, { headers: CACHEABLE });
+}
+
+/** Metadata of one of our own resources (RFC 9728 §3), at the path the resource has on this server. */
+export async function protectedResourceEndpoint(ctx: Context, { params }: Call): Promise<Response> {
+  const { serverUrl } = ctx.settings;
+  const path = params.path ? `/${params.path}` : "";
+  const resource = await findRegisteredResource(ctx, `${serverUrl}${path}`);
+  if (!resource) {
+    throw new OAuthError(
+      "not_found",
+      `No resource is registered at ${serverUrl}${path}. The server's own are ${serverUrl} and ${serverUrl}/mcp.`,
+    );
+  }
+  const scopes = resource.scopes.map(({ name }) => name);
+  const metadata = protectedResourceMetadata({
+    resource: resource.resource,
+    issuer: serverUrl,
+    name: resource.name,
+    scopes,
+  });
+  return json(metadata, { headers: CACHEABLE });
+}
+
+/** The public keys that tokens are verified with (RFC 7517 §5). */
+export async function jwksEndpoint(ctx: Context): Promise<Response> {
+  return json(await ctx.keys.jwks(), { headers: CACHEABLE });
+}

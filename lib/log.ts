@@ -1,0 +1,69 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+
+export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
+type Fields = Record<string, unknown>;
+
+/** One JSON line per call; credentials are left out by name and by shape. */
+export type Log = {
+  debug(event: string, fields?: Fields): void;
+  info(event: string, fields?: Fields): void;
+  warn(event: string, fields?: Fields): void;
+  error(event: string, fields?: Fields): void;
+};
+
+const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "silent"];
+
+const requests = new AsyncLocalStorage<{ requestId: string }>();
+
+/** Runs work with a request id that every log line and event within it carries. */
+export const withRequestId = <T>(requestId: string, work: () => T): T => requests.run({ requestId }, work);
+
+export const currentRequestId = (): string | undefined => requests.getStore()?.requestId;
+
+/** Writes JSON lines of at least `level` through `write`. */
+export function createLog(level: LogLevel, now: () => Date, write: (line: string) => void): Log {
+  const threshold = LEVELS.indexOf(level);
+  const at =
+    (name: Exclude<LogLevel, "silent">) =>
+    (event: string, fields: Fields = {}) => {
+      if (LEVELS.indexOf(name) < threshold) return;
+      const requestId = currentRequestId();
+      const line = {
+        at: now().toISOString(),
+        level: name,
+        event,
+        ...(requestId ? { requestId } : {}),
+        ...redact(fields),
+      };
+      write(`${JSON.stringify(line)}\n`);
+    };
+  return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") };
+}
+
+const SECRET_NAME =
+  /secret|password|token$|^code$|verifier|assertion|authorization|cookie|jwe|databaseurl|api_?key/i;
+/** JWTs, our own prefixed secrets, and credentials inside URLs. */
+const SECRET_SHAPE =
+  /eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|\b(?:sec|rt|ac|ses|lnk)_[\w-]{20,}|(?<=:\/\/[^/\s:@]*:)[^@\s]+(?=@)/g;
+
+/** Fields as they may be written: secrets replaced, errors spelled out, whatever their depth. */
+export function redact(fields: Fields): Fields {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, redactValue(name, value)]));
+}
+
+function redactValue(name: string, value: unknown): unknown {
+  if (SECRET_NAME.test(name) && value != null && typeof value !== "boolean") return "[redacted]";
+  if (typeof value === "string") return value.replace(SECRET_SHAPE, "[redacted]");
+  if (value instanceof Error) return describeError(value);
+  if (Array.isArray(value)) return value.map((item) => redactValue("", item));
+  if (value instanceof Date) return value.toISOString();
+  if (typeof value === "object" && value !== null) return redact(value as Fields);
+  return value;
+}
+
+function describeError(error: Error): Fields {
+  const { name, message, stack, cause } = error;
+  const code = "code" in error ? { code: String(error.code) } : {};
+  const because = cause instanceof Error ? { cause: describeError(cause) } : {};
+  return redact({ name, message, ...code, stack, ...because });
+}

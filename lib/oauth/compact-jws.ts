@@ -1,0 +1,47 @@
+import { type ErrorCode, OAuthError } from "@/lib/errors";
+import { isSignedBy, type JwsKey, parseJson, parseJws, signJws } from "./jws";
+
+export type VerificationKey = JwsKey;
+export type SigningKey = JwsKey & { kid: string };
+
+type Expectations = {
+  /** The one `typ` this kind of token has (RFC 8725 §3.11). */
+  typ: string;
+  /** By `kid`. */
+  keys: ReadonlyMap<string, VerificationKey>;
+  /** The error that a refusal carries; `invalid_token` if absent. */
+  code?: ErrorCode;
+};
+
+/** A token that names its own key is never believed (RFC 8725 §3.10). */
+const KEY_SOURCES = ["jwk", "jku", "x5c", "x5u"];
+
+/** Verifies the signature, type and key of a token; what it claims is for the caller to judge (RFC 7515 §5.2). */
+export function verifyCompactJws(token: string, { typ, keys, code = "invalid_token" }: Expectations) {
+  const refuse = (reason: string) => new OAuthError(code, "Send a valid token: get a new one", { reason });
+  const jws = parseJws(token, code);
+  const { header } = jws;
+
+  const source = KEY_SOURCES.find((name) => Object.hasOwn(header, name));
+  if (source) throw refuse(`the header has ${source}`);
+  if (header.typ !== typ) throw refuse(`typ is not ${typ}`);
+
+  const key = typeof header.kid === "string" ? keys.get(header.kid) : undefined;
+  if (!key) throw refuse("kid names no key");
+  if (!isSignedBy(jws, key)) throw refuse("the signature or its algorithm is wrong");
+
+  const payload = parseJson(jws.payload);
+  if (payload === undefined) throw refuse("the payload is not JSON");
+  return { header, payload };
+}
+
+/** The `kid` that a token names, before anything is verified: it serves to look the key up, for nothing else. */
+export function readKid(token: string, code?: ErrorCode): string | undefined {
+  const { kid } = parseJws(token, code).header;
+  return typeof kid === "string" ? kid : undefined;
+}
+
+/** Signs claims as a JWT of the given type (RFC 7519 §7.1). */
+export function signCompactJws(key: SigningKey, typ: string, claims: Record<string, unknown>): string {
+  return signJws({ typ, kid: key.kid }, JSON.stringify(claims), key);
+}

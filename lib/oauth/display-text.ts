@@ -1,0 +1,23 @@
+// Control, format (bidi, zero-width, tags), surrogate and separator characters; then letters and marks
+// that show as nothing; then piles of marks that climb over the lines around them.
+const NOT_PLAIN =
+  /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]|\u034f|\u115f|\u1160|\u17b4|\u17b5|\u2800|\u3164|\uffa0|[\u{e0100}-\u{e01ef}]|\p{M}{5}/u;
+
+const graphemesOf = new Intl.Segmenter("en", { granularity: "grapheme" });
+
+/** True for one line of text that reads as it is stored: nothing invisible, nothing that reorders (UTR 36 §2). */
+export function isPlainText(text: string): boolean {
+  return !NOT_PLAIN.test(text);
+}
+
+/** Cuts text to a number of characters as people count them, ending it in an ellipsis (UAX 29 §3). */
+export function shortenForDisplay(text: string, graphemes: number): string {
+  let kept = 0;
+  let end = 0;
+  for (const { index } of graphemesOf.segment(text)) {
+    if (kept === graphemes - 1) end = index;
+    if (kept === graphemes) return `${text.slice(0, end)}…`;
+    kept += 1;
+  }
+  return text;
+}

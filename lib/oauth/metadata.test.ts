@@ -1,0 +1,48 @@
+import { describe, expect, it } from "vitest";
+import { serverMetadata } from "./metadata";
+
+const server = {
+  issuer: "https://as.ex",
+  scopes: ["mcp:read", "offline_access"],
+  grantTypes: ["authorization_code", "refresh_token", "client_credentials"],
+  authMethods: ["none", "client_secret_basic", "client_secret_post"],
+  registration: true,
+  signingAlgorithms: ["ES256"],
+};
+
+describe("serverMetadata", () => {
+  it("RFC 8414 §2: tells what this server does", () => {
+    expect(serverMetadata(server)).toEqual({
+      issuer: "https://as.ex",
+      authorization_endpoint: "https://as.ex/authorize",
+      token_endpoint: "https://as.ex/token",
+      jwks_uri: "https://as.ex/.well-known/jwks.json",
+      registration_endpoint: "https://as.ex/register",
+      revocation_endpoint: "https://as.ex/revoke",
+      introspection_endpoint: "https://as.ex/introspect",
+      scopes_supported: ["mcp:read", "offline_access"],
+      response_types_supported: ["code"],
+      response_modes_supported: ["query"],
+      grant_types_supported: ["authorization_code", "refresh_token", "client_credentials"],
+      code_challenge_methods_supported: ["S256"],
+      token_endpoint_auth_methods_supported: ["none", "client_secret_basic", "client_secret_post"],
+      revocation_endpoint_auth_methods_supported: ["none", "client_secret_basic", "client_secret_post"],
+      introspection_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
+      authorization_response_iss_parameter_supported: true,
+      client_id_metadata_document_supported: true,
+      request_uri_parameter_supported: false,
+      subject_types_supported: ["public"],
+      id_token_signing_alg_values_supported: ["ES256"],
+    });
+  });
+
+  it("Q14: names no registration endpoint where there is none", () => {
+    expect(serverMetadata({ ...server, registration: false })).not.toHaveProperty("registration_endpoint");
+  });
+
+  it("RFC 8414 §3.2: leaves out empty lists", () => {
+    const metadata = serverMetadata({ ...server, scopes: [], authMethods: ["none"] });
+    expect(metadata).not.toHaveProperty("scopes_supported");
+    expect(metadata).not.toHaveProperty("introspection_endpoint_auth_methods_supported");
+  });
+});

@@ -1,0 +1,47 @@
+type ServerMetadata = {
+  issuer: string;
+  scopes: readonly string[];
+  grantTypes: readonly string[];
+  authMethods: readonly string[];
+  /** Whether clients may register themselves. */
+  registration: boolean;
+  signingAlgorithms: readonly string[];
+};
+
+/**
+ * What clients learn of this server, the same at oauth-authorization-server and openid-configuration
+ * (RFC 8414 §2, OIDC Discovery §3). Endpoints are at the root of the issuer: some clients look only there.
+ */
+export function serverMetadata(server: ServerMetadata): Record<string, unknown> {
+  const { issuer, authMethods } = server;
+  const members = {
+    issuer,
+    authorization_endpoint: `${issuer}/authorize`,
+    token_endpoint: `${issuer}/token`,
+    jwks_uri: `${issuer}/.well-known/jwks.json`,
+    ...(server.registration && { registration_endpoint: `${issuer}/register` }),
+    revocation_endpoint: `${issuer}/revoke`,
+    introspection_endpoint: `${issuer}/introspect`,
+    scopes_supported: server.scopes,
+    response_types_supported: ["code"],
+    response_modes_supported: ["query"],
+    grant_types_supported: server.grantTypes,
+    code_challenge_methods_supported: ["S256"],
+    token_endpoint_auth_methods_supported: authMethods,
+    revocation_endpoint_auth_methods_supported: authMethods,
+    // "the authorization server … MUST … require some form of authorization" (RFC 7662 §2.1)
+    introspection_endpoint_auth_methods_supported: authMethods.filter((method) => method !== "none"),
+    authorization_response_iss_parameter_supported: true,
+    client_id_metadata_document_supported: true,
+    // Absent means true (OIDC Discovery §3).
+    request_uri_parameter_supported: false,
+    // No ID tokens are issued; but OIDC Discovery §3 requires both members, and clients that find
+    // openid-configuration first, the MCP SDK among them, reject the document without them.
+    subject_types_supported: ["public"],
+    id_token_signing_alg_values_supported: server.signingAlgorithms,
+  };
+  // "Claims with zero elements MUST be omitted from the response." (RFC 8414 §3.2)
+  return Object.fromEntries(
+    Object.entries(members).filter(([, value]) => !Array.isArray(value) || value.length > 0),
+  );
+}

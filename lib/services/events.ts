@@ -1,0 +1,66 @@
+import { events } from "@/db/schema/events";
+import type { Context } from "@/lib/context";
+import { timeOrderedUuid } from "@/lib/ids";
+import { currentRequestId } from "@/lib/log";
+
+/** Every kind of event the audit trail knows. */
+export const EVENTS = [
+  "agent_access.narrowed",
+  "agent_access.stopped",
+  "client.created",
+  "client.disabled",
+  "client.enabled",
+  "client.updated",
+  "client_authentication.denied",
+  "consent.approved",
+  "consent.denied",
+  "consent.refused",
+  "key.created",
+  "key.rotated",
+  "resource.created",
+  "server.started_first",
+  "session.ended",
+  "session.started",
+  "sign_in.denied",
+  "token.issued",
+  "token.refreshed",
+  "token.replay_detected",
+  "token.revoked",
+  "token_request.denied",
+  "user.created",
+  "user.updated",
+] as const;
+
+export type EventType = (typeof EVENTS)[number];
+
+/** One thing that happened, for the audit trail; `data` never holds a credential. */
+export type Event = {
+  type: EventType;
+  /** Who acted: `user:…`, `client:…`, `operator`, `system`. */
+  actor: string;
+  /** On what: `client:…`, `grant:…`, `user:…`, `token:<jti>`, `key:<kid>`, `resource:<uri>`. */
+  subject?: string | undefined;
+  clientId?: string | undefined;
+  data?: Record<string, unknown>;
+  address?: string | undefined;
+};
+
+/** Appends one event within the caller's transaction: the change it tells of and the event commit together. */
+export async function record(ctx: Pick<Context, "db" | "now">, event: Event): Promise<void> {
+  await ctx.db.insert(events).values(eventRow(ctx.now(), event));
+}
+
+/** An event as its row, for statements that append several. */
+export function eventRow(at: Date, { type, actor, subject, clientId, data = {}, address }: Event) {
+  return {
+    id: timeOrderedUuid(at),
+    at,
+    type,
+    actor,
+    subject: subject ?? null,
+    clientId: clientId ?? null,
+    data,
+    requestId: currentRequestId() ?? null,
+    address: address ?? null,
+  };
+}

@@ -1,0 +1,44 @@
+import { eq } from "drizzle-orm";
+import { installation } from "@/db/schema/installation";
+import type { Context } from "@/lib/context";
+import { deriveKey, open, seal } from "@/lib/secret-key";
+import { record } from "./events";
+
+const ONLY_ROW = 1;
+const KNOWN_TEXT = "authgent";
+
+/** Thrown at start when the database was written under another AUTHGENT_SECRET_KEY. */
+export class SecretKeyMismatchError extends Error {
+  override readonly name = "SecretKeyMismatchError";
+}
+
+/**
+ * Ties the database to its secret key on the first start, and checks the tie on every later one,
+ * so that a wrong AUTHGENT_SECRET_KEY is told at once and not at the first signature.
+ */
+export async function checkInstallation(ctx: Pick<Context, "db" | "now" | "settings">): Promise<void> {
+  const key = deriveKey(ctx.settings.secretKey, "check");
+  const created = await ctx.db
+    .insert(installation)
+    .values({ id: ONLY_ROW, createdAt: ctx.now(), secretKeyCheck: await seal(key, KNOWN_TEXT) })
+    .onConflictDoNothing()
+    .returning();
+  if (created.length > 0) {
+    await record(ctx, { type: "server.started_first", actor: "system" });
+    return;
+  }
+  const [row] = await ctx.db.select().from(installation).where(eq(installation.id, ONLY_ROW));
+  if (row && (await opens(key, row.secretKeyCheck))) return;
+  throw new SecretKeyMismatchError(
+    "AUTHGENT_SECRET_KEY is not the one this database was created with. " +
+      "Set the earlier key again; without it the signing keys in the database cannot be read.",
+  );
+}
+
+async function opens(key: Buffer, sealed: string): Promise<boolean> {
+  try {
+    return (await open(key, sealed)) === KNOWN_TEXT;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,198 @@
+import { asc, eq } from "drizzle-orm";
+import { type ResourceScope, type Role, resources } from "@/db/schema/resources";
+import { type Context, inTransaction } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { rowId } from "@/lib/ids";
+import { findResource, parseResource, sameResource } from "@/lib/oauth/resource";
+import { intersectScope, unionScope } from "@/lib/oauth/scope";
+import type { Client } from "./clients";
+import { record } from "./events";
+
+export type Resource = typeof resources.$inferSelect;
+export type { ResourceScope };
+
+/** What a token can be for: a registered resource, or one that only its identifier is known of. */
+export type Target = {
+  resource: string;
+  name: string;
+  scopes: readonly ResourceScope[];
+  registered: boolean;
+};
+
+const MAX_RESOURCES = 10_000;
+
+export const listResources = (ctx: Context): Promise<Resource[]> =>
+  ctx.db.select().from(resources).orderBy(asc(resources.createdAt)).limit(MAX_RESOURCES);
+
+/** The server's own resource: what a token is for when nobody names one (client quirk Q27). */
+const ownResource = ({ serverUrl }: Context["settings"]) => ({
+  resource: serverUrl,
+  name: "This authorization server",
+  aliases: [] as string[],
+  scopes: [
+    { name: "account:read", description: "See your name and e-mail address on this server", risk: "low" },
+  ] satisfies ResourceScope[],
+});
+
+/** Our MCP endpoint is a protected resource like any other (product decision D15). */
+const mcpResource = ({ serverUrl }: Context["settings"]) => ({
+  resource: `${serverUrl}/mcp`,
+  name: "Authgent tools",
+  aliases: [] as string[],
+  scopes: [
+    { name: "mcp:tools", description: "Use the tools of this authorization server as you", risk: "low" },
+  ] satisfies ResourceScope[],
+});
+
+/** Registers the server's own two resources; safe with several instances starting at once. */
+export async function ensureOwnResources(ctx: Context): Promise<void> {
+  const now = ctx.now();
+  await ctx.db
+    .insert(resources)
+    .values(
+      [ownResource(ctx.settings), mcpResource(ctx.settings)].map((own) => ({
+        id: rowId(now),
+        ...own,
+        createdAt: now,
+        createdBy: "system",
+      })),
+    )
+    .onConflictDoNothing();
+}
+
+type NewResource = {
+  resource: string;
+  name: string;
+  scopes: readonly ResourceScope[];
+  aliases: readonly string[];
+  introspectionClients: readonly string[];
+};
+
+/** Registers a protected resource; the same identifier again is a conflict (product decision D17). */
+export function createResource(ctx: Context, input: NewResource, actor: string): Promise<Resource> {
+  const identifiers = [input.resource, ...input.aliases].map(parseResource);
+  return inTransaction(ctx, async (tx) => {
+    const known = await listResources(tx);
+    const names = known.flatMap(({ resource, aliases }) => [resource, ...aliases]);
+    const taken = identifiers.find((identifier) => names.some((name) => sameResource(name, identifier)));
+    if (taken) throw new OAuthError("conflict", `${taken} is registered already.`);
+    const [created] = await tx.db
+      .insert(resources)
+      .values({
+        id: rowId(tx.now()),
+        resource: input.resource,
+        name: input.name,
+        aliases: [...input.aliases],
+        scopes: [...input.scopes],
+        introspectionClients: [...input.introspectionClients],
+        createdAt: tx.now(),
+        createdBy: actor,
+      })
+      .onConflictDoNothing()
+      .returning();
+    if (!created) throw new OAuthError("conflict", `${input.resource} is registered already.`);
+    await record(tx, {
+      type: "resource.created",
+      actor,
+      subject: `resource:${created.resource}`,
+      data: { name: created.name, scopes: created.scopes.map(({ name }) => name) },
+    });
+    return created;
+  });
+}
+
+/** A registered resource by identifier or alias; an unambiguous origin will do (client quirk Q26). */
+export async function findRegisteredResource(
+  ctx: Context,
+  identifier: string,
+): Promise<Resource | undefined> {
+  const match = findResource(await listResources(ctx), identifier);
+  return "found" in match ? match.found : undefined;
+}
+
+/**
+ * What a client's `resource` parameter means (RFC 8707 §2).
+ * Unregistered ones are accepted in local mode, or where the client's registration names them (D17).
+ */
+export async function resolveTarget(
+  ctx: Context,
+  client: Client,
+  requested: string | undefined,
+): Promise<Target> {
+  const identifier = requested === undefined ? ctx.settings.serverUrl : parseResource(requested);
+  const known = await listResources(ctx);
+  const match = findResource(known, identifier);
+  if ("found" in match) return { ...match.found, registered: true };
+  if (ctx.settings.localMode || client.allowedResources.includes(identifier)) {
+    return { resource: identifier, name: new URL(identifier).host, scopes: [], registered: false };
+  }
+  const candidates =
+    match.candidates.length > 0 ? match.candidates : known.map(({ resource }) => resource).slice(0, 10);
+  throw new OAuthError(
+    "invalid_target",
+    `This server does not protect ${identifier}. It knows: ${candidates.join(", ")}.`,
+  );
+}
+
+const RANK: Record<Role, number> = { member: 0, approver: 1, admin: 2 };
+
+type Asking = { client: Client; target: Target; asked: readonly string[] | undefined; role?: Role };
+
+/** The scopes a client may be given at a target, in the target's order; for a person, those of their role (D19). */
+export function grantableScope(ctx: Context, { client, target, asked, role }: Asking): readonly string[] {
+  const offered = target.scopes.filter(
+    ({ minimumRole }) => !role || !minimumRole || RANK[role] >= RANK[minimumRole],
+  );
+  const names = offered.map(({ name }) => name);
+  const known = unionScope(names, registeredElsewhere(ctx, client, target, asked));
+  return client.scope ? intersectScope(known, client.scope) : known;
+}
+
+/**
+ * In local mode, and at resources known only by name, what a client registered is known too (D30);
+ * a client without a registered scope may name its own at a local resource nobody described.
+ */
+function registeredElsewhere(
+  ctx: Context,
+  client: Client,
+  target: Target,
+  asked: Asking["asked"],
+): readonly string[] {
+  if (!ctx.settings.localMode && target.registered) return [];
+  const own = client.scope ?? (target.registered ? [] : (asked ?? []));
+  return own.filter((name) => !name.startsWith("admin:") && !HARMLESS.includes(name));
+}
+
+/**
+ * Asking for these is no mistake and no power: a refresh token comes anyway (client quirk Q30),
+ * and some clients ask every server for the OpenID ones (Q32).
+ */
+const HARMLESS = ["offline_access", "openid", "profile", "email"];
+
+/**
+ * The scopes a request comes to: unknown ones are dropped as long as one known is left (D21),
+ * and a request without any asks for all the client may have there (client quirk Q12).
+ */
+export function requestedScope(
+  grantable: readonly string[],
+  asked: readonly string[] | undefined,
+): readonly string[] {
+  const meant = (asked ?? []).filter((name) => grantable.includes(name) || !HARMLESS.includes(name));
+  if (meant.length === 0) return grantable;
+  const known = meant.filter((name) => grantable.includes(name));
+  if (known.length > 0) return known;
+  const offer =
+    grantable.length > 0 ? `Ask for some of: ${grantable.join(" ")}.` : "This client may ask for none here.";
+  throw new OAuthError("invalid_scope", `None of the requested scopes is known at this resource. ${offer}`);
+}
+
+/** A scope in words; one nobody described is shown by its name, at medium risk (product decision D30). */
+export function describeScope(target: Pick<Target, "scopes">, name: string): ResourceScope {
+  return (
+    target.scopes.find((scope) => scope.name === name) ?? {
+      name,
+      description: `Use “${name}”`,
+      risk: "medium",
+    }
+  );
+}

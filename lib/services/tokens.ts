@@ -1,0 +1,246 @@
+import { and, eq, isNull, sql } from "drizzle-orm";
+import type { Db } from "@/db/client";
+import { clients } from "@/db/schema/clients";
+import { events } from "@/db/schema/events";
+import { grants } from "@/db/schema/grants";
+import { accessTokens, refreshTokens, tokenFamilies } from "@/db/schema/tokens";
+import { users } from "@/db/schema/users";
+import { type Context, inTransaction } from "@/lib/context";
+import { hashSecret, newSecret, timeOrderedUuid } from "@/lib/ids";
+import { type AccessTokenClaims, accessTokenClaims } from "@/lib/oauth/access-token";
+import { intersectScope } from "@/lib/oauth/scope";
+import { type Event, eventRow, record } from "./events";
+
+/** What an access token is to say, decided by the grant that issues it. */
+export type Issue = {
+  clientId: string;
+  /** `user:<id>` or `client:<client_id>`. */
+  subject: string;
+  scope: readonly string[];
+  /** One resource identifier: `aud` is a single string (product decision D6). */
+  audience: string;
+  /** Seconds. */
+  ttl: number;
+  grantId?: string | undefined;
+  familyId?: string | undefined;
+  authTime?: Date | undefined;
+  amr?: readonly string[] | undefined;
+};
+
+/** A signed access token, and the row that makes it known and revocable. */
+export type MintedToken = { token: string; row: typeof accessTokens.$inferInsert };
+
+/** A minted token with the event that tells of it: appended together. */
+export type IssuedToken = { row: MintedToken["row"]; event: Event };
+
+/** Signs an access token (RFC 9068 §2); it counts for nothing until its row is committed. */
+export async function mintAccessToken(ctx: Context, issue: Issue): Promise<MintedToken> {
+  const issuedAt = ctx.now();
+  const expiresAt = new Date(issuedAt.getTime() + issue.ttl * 1000);
+  const jti = timeOrderedUuid(issuedAt);
+  const { clientId, subject, audience, scope, authTime, amr } = issue;
+  const claims = accessTokenClaims({
+    issuer: ctx.settings.serverUrl,
+    jti,
+    clientId,
+    subject,
+    audience,
+    scope,
+    issuedAt,
+    expiresAt,
+    ...(authTime ? { authTime } : {}),
+    ...(amr ? { amr } : {}),
+  });
+  return {
+    token: await ctx.keys.sign("at+jwt", claims),
+    row: {
+      jti,
+      clientId,
+      subject,
+      familyId: issue.familyId ?? null,
+      grantId: issue.grantId ?? null,
+      scope: [...scope],
+      audience,
+      issuedAt,
+      expiresAt,
+    },
+  };
+}
+
+/** Stores many tokens and their events in one statement and one commit; what `ctx.appendIssued` gathers. */
+export async function appendIssuedTokens(db: Db, now: Date, issued: readonly IssuedToken[]): Promise<void> {
+  const tokens = db.$with("issued").as(
+    db
+      .insert(accessTokens)
+      .values(issued.map(({ row }) => row))
+      .returning({ jti: accessTokens.jti }),
+  );
+  await db
+    .with(tokens)
+    .insert(events)
+    .values(issued.map(({ event }) => eventRow(now, event)));
+}
+
+/** Stores one token within the caller's transaction. */
+export async function storeAccessToken(tx: Context, { row }: MintedToken): Promise<void> {
+  await tx.db.insert(accessTokens).values(row);
+}
+
+export type TokenFamily = typeof tokenFamilies.$inferInsert;
+
+/** The family of everything that will come from one authorization; it ends with `refreshTokenMaxAge`. */
+export function newFamily(ctx: Context, of: { id: string; grantId: string; clientId: string }): TokenFamily {
+  const createdAt = ctx.now();
+  return {
+    ...of,
+    createdAt,
+    expiresAt: new Date(createdAt.getTime() + ctx.settings.refreshTokenMaxAge * 1000),
+  };
+}
+
+/** Stores a family within the caller's transaction. */
+export async function storeFamily(tx: Context, family: TokenFamily): Promise<void> {
+  await tx.db.insert(tokenFamilies).values(family);
+}
+
+/** Kills a family: its refresh tokens and every access token minted from it. Says whether it was still alive. */
+export function revokeFamily(
+  ctx: Context,
+  { familyId, because, event }: { familyId: string; because: string; event: Event },
+): Promise<boolean> {
+  return inTransaction(ctx, async (tx) => {
+    const revoked = await tx.db
+      .update(tokenFamilies)
+      .set({ revokedAt: tx.now(), revokedBecause: because })
+      .where(and(eq(tokenFamilies.id, familyId), isNull(tokenFamilies.revokedAt)))
+      .returning({ id: tokenFamilies.id });
+    if (revoked.length > 0) await record(tx, event);
+    return revoked.length > 0;
+  });
+}
+
+/** Kills one access token. */
+export function revokeAccessToken(ctx: Context, jti: string, event: Event): Promise<boolean> {
+  return inTransaction(ctx, async (tx) => {
+    const revoked = await tx.db
+      .update(accessTokens)
+      .set({ revokedAt: tx.now() })
+      .where(and(eq(accessTokens.jti, jti), isNull(accessTokens.revokedAt)))
+      .returning({ jti: accessTokens.jti });
+    if (revoked.length > 0) await record(tx, event);
+    return revoked.length > 0;
+  });
+}
+
+export type RefreshToken = typeof refreshTokens.$inferSelect;
+
+type NewRefreshToken = Pick<
+  RefreshToken,
+  "familyId" | "clientId" | "userId" | "grantId" | "scope" | "resource" | "authTime" | "amr"
+> & { familyExpiresAt: Date };
+
+/** A new refresh token and its row; never valid beyond its family (RFC 9700 §4.14.2). */
+export function mintRefreshToken(ctx: Context, { familyExpiresAt, ...rest }: NewRefreshToken) {
+  const token = newSecret("rt_");
+  const issuedAt = ctx.now();
+  const sliding = issuedAt.getTime() + ctx.settings.refreshTokenTtl * 1000;
+  const expiresAt = new Date(Math.min(sliding, familyExpiresAt.getTime()));
+  return { token, row: { ...rest, tokenHash: hashSecret(token), issuedAt, expiresAt } };
+}
+
+/** Stores a refresh token within the caller's transaction. */
+export async function storeRefreshToken(tx: Context, row: typeof refreshTokens.$inferInsert): Promise<void> {
+  await tx.db.insert(refreshTokens).values(row);
+}
+
+/** A refresh token with everything that decides whether it still counts. */
+export async function findRefreshToken(ctx: Context, token: string) {
+  const [row] = await ctx.db
+    .select({ token: refreshTokens, family: tokenFamilies, grant: grants, user: users, client: clients })
+    .from(refreshTokens)
+    .innerJoin(tokenFamilies, eq(tokenFamilies.id, refreshTokens.familyId))
+    .innerJoin(grants, eq(grants.id, refreshTokens.grantId))
+    .innerJoin(users, eq(users.id, refreshTokens.userId))
+    .innerJoin(clients, eq(clients.clientId, refreshTokens.clientId))
+    .where(eq(refreshTokens.tokenHash, hashSecret(token)));
+  return row;
+}
+
+export type RefreshTokenState = NonNullable<Awaited<ReturnType<typeof findRefreshToken>>>;
+
+/** Whether everything a refresh token stands on is still good: family, grant, person, app, time. */
+export const isRefreshTokenLive = (
+  now: Date,
+  { token, family, grant, user, client }: RefreshTokenState,
+): boolean =>
+  token.revokedAt === null &&
+  token.expiresAt > now &&
+  family.revokedAt === null &&
+  family.expiresAt > now &&
+  grant.status === "active" &&
+  user.status === "active" &&
+  client.status === "active";
+
+type Rotation = { tokenHash: string; overlapUntil: Date; sealedSuccessor: string; requestDigest: string };
+
+/** Marks a refresh token as used, once: of several at the same time exactly one gets true (RFC 9700 §4.14.2). */
+export async function consumeRefreshToken(
+  tx: Context,
+  { tokenHash, ...rotation }: Rotation,
+): Promise<boolean> {
+  const used = await tx.db
+    .update(refreshTokens)
+    .set({ usedAt: tx.now(), ...rotation })
+    .where(and(eq(refreshTokens.tokenHash, tokenHash), isNull(refreshTokens.usedAt)))
+    .returning({ tokenHash: refreshTokens.tokenHash });
+  return used.length > 0;
+}
+
+/** What the database knows of an access token now: whether it still counts, and what is left of its scope. */
+export type TokenState =
+  | { live: false }
+  | { live: true; scope: readonly string[]; username: string | undefined };
+
+/**
+ * Asks the database whether a verified access token still counts (RFC 7662 §4). Never cached:
+ * a stop anywhere is refused everywhere with the next question.
+ */
+export async function findTokenState(ctx: Context, claims: AccessTokenClaims): Promise<TokenState> {
+  const [row] = await ctx.db
+    .select({
+      scope: accessTokens.scope,
+      revokedAt: accessTokens.revokedAt,
+      familyRevokedAt: tokenFamilies.revokedAt,
+      clientStatus: clients.status,
+      grantId: accessTokens.grantId,
+      grantStatus: grants.status,
+      grantScope: grants.scope,
+      userStatus: users.status,
+      email: users.email,
+    })
+    .from(accessTokens)
+    .leftJoin(tokenFamilies, eq(tokenFamilies.id, accessTokens.familyId))
+    .leftJoin(clients, eq(clients.clientId, accessTokens.clientId))
+    .leftJoin(grants, eq(grants.id, accessTokens.grantId))
+    .leftJoin(users, eq(users.id, grants.userId))
+    .where(eq(accessTokens.jti, claims.jti));
+  if (!row || row.revokedAt || row.familyRevokedAt || row.clientStatus !== "active") return { live: false };
+  if (row.grantId === null) return { live: true, scope: row.scope, username: undefined };
+  if (row.grantStatus !== "active" || row.userStatus !== "active") return { live: false };
+  // The grant may have been narrowed since the token was signed.
+  const scope = intersectScope(row.scope, row.grantScope ?? []);
+  const emptied = row.scope.length > 0 && scope.length === 0;
+  return emptied ? { live: false } : { live: true, scope, username: row.email ?? undefined };
+}
+
+/** Erases answers kept for an overlap that is over, and rows that can no longer matter. */
+export async function pruneTokens(ctx: Context): Promise<void> {
+  const now = ctx.now();
+  await ctx.db
+    .update(refreshTokens)
+    .set({ sealedSuccessor: null })
+    .where(sql`${refreshTokens.sealedSuccessor} is not null and ${refreshTokens.overlapUntil} < ${now}`);
+  const dayAgo = new Date(now.getTime() - 86_400_000);
+  await ctx.db.delete(accessTokens).where(sql`${accessTokens.expiresAt} < ${dayAgo}`);
+  await ctx.db.delete(refreshTokens).where(sql`${refreshTokens.expiresAt} < ${dayAgo}`);
+}

@@ -1,0 +1,181 @@
+import { hash as argon2Hash, verify as argon2Verify } from "@node-rs/argon2";
+import { and, asc, eq, gt, isNull, sql } from "drizzle-orm";
+import type { Role } from "@/db/schema/resources";
+import { identities, signInLinks, users } from "@/db/schema/users";
+import { type Context, inTransaction } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { hashSecret, newSecret, rowId } from "@/lib/ids";
+import { record } from "./events";
+
+export type User = typeof users.$inferSelect;
+
+/** argon2id at the floor OWASP names: 19 MiB, two passes. */
+const ARGON2 = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
+/** Compared when there is no such account, so that a guess at an e-mail takes as long as one at a password. */
+let noAccount: Promise<string> | undefined;
+
+type NewUser = { email: string; name: string; role: Role; password: string };
+
+/** Creates a person with a local account; a second account of the same e-mail is a conflict. */
+export async function createLocalUser(
+  ctx: Context,
+  { email, name, role, password }: NewUser,
+  actor: string,
+): Promise<User> {
+  const passwordHash = await argon2Hash(password, ARGON2);
+  return inTransaction(ctx, async (tx) => {
+    const [user] = await tx.db
+      .insert(users)
+      .values({
+        id: rowId(tx.now()),
+        email,
+        name,
+        role,
+        passwordHash,
+        localEmail: email.toLowerCase(),
+        createdAt: tx.now(),
+      })
+      .onConflictDoNothing()
+      .returning();
+    if (!user) throw new OAuthError("conflict", `There is an account for ${email} already.`);
+    await record(tx, {
+      type: "user.created",
+      actor,
+      subject: `user:${user.id}`,
+      data: { role, provider: "local" },
+    });
+    return user;
+  });
+}
+
+/** Finds the person of a local account when the password is right; takes as long when there is none. */
+export async function verifyPassword(
+  ctx: Context,
+  email: string,
+  password: string,
+): Promise<User | undefined> {
+  const [user] = await ctx.db.select().from(users).where(eq(users.localEmail, email.toLowerCase()));
+  noAccount ??= argon2Hash(newSecret(), ARGON2);
+  const matches = await argon2Verify(user?.passwordHash ?? (await noAccount), password);
+  return user?.passwordHash && matches && user.status === "active" ? user : undefined;
+}
+
+/** What a provider says of the person it signed in. */
+export type ProviderIdentity = {
+  issuer: string;
+  sub: string;
+  email: string;
+  name: string;
+  /** From the configured claim mapping; absent: stays as it is, or member for new people. */
+  role?: Role | undefined;
+};
+
+/** The person behind a provider's identity, made known on their first sign-in (product decision D19). */
+export function upsertProviderUser(ctx: Context, identity: ProviderIdentity): Promise<User> {
+  const { issuer, sub, email, name } = identity;
+  return inTransaction(ctx, async (tx) => {
+    // Two first sign-ins at once: the second waits here for the first.
+    await tx.db.execute(sql`select pg_advisory_xact_lock(hashtextextended(${`${issuer} ${sub}`}, 0))`);
+    const [known] = await tx.db
+      .select({ userId: identities.userId })
+      .from(identities)
+      .where(and(eq(identities.issuer, issuer), eq(identities.sub, sub)));
+    if (known) return updateProviderUser(tx, known.userId, identity);
+    const [user] = await tx.db
+      .insert(users)
+      .values({ id: rowId(tx.now()), email, name, role: identity.role ?? "member", createdAt: tx.now() })
+      .returning();
+    if (!user) throw new Error("an insert without conflict clause returns its row");
+    await tx.db.insert(identities).values({ issuer, sub, userId: user.id, createdAt: tx.now() });
+    await record(tx, {
+      type: "user.created",
+      actor: "system",
+      subject: `user:${user.id}`,
+      data: { role: user.role, provider: issuer },
+    });
+    return user;
+  });
+}
+
+async function updateProviderUser(
+  tx: Context,
+  id: string,
+  { email, name, role }: ProviderIdentity,
+): Promise<User> {
+  const [user] = await tx.db
+    .update(users)
+    .set({ email, name, ...(role ? { role } : {}) })
+    .where(eq(users.id, id))
+    .returning();
+  if (!user) throw new Error(`identity without its user ${id}`);
+  return user;
+}
+
+export async function findUser(ctx: Context, id: string): Promise<User | undefined> {
+  const [user] = await ctx.db.select().from(users).where(eq(users.id, id));
+  return user;
+}
+
+export const listUsers = (ctx: Context): Promise<User[]> =>
+  ctx.db.select().from(users).orderBy(asc(users.id)).limit(1000);
+
+/** Notes a sign-in, on the person's row. */
+export async function touchUser(ctx: Context, id: string): Promise<void> {
+  await ctx.db.update(users).set({ lastSignInAt: ctx.now() }).where(eq(users.id, id));
+}
+
+/** A one-time sign-in link's token for a person, good for an hour (product decision D16). */
+export async function createSignInLink(ctx: Context, userId: string): Promise<string> {
+  const token = newSecret("lnk_");
+  const expiresAt = new Date(ctx.now().getTime() + 3_600_000);
+  await ctx.db.insert(signInLinks).values({ tokenHash: hashSecret(token), userId, expiresAt });
+  return token;
+}
+
+/** Redeems a sign-in link, once. */
+export async function consumeSignInLink(ctx: Context, token: string): Promise<User | undefined> {
+  const [link] = await ctx.db
+    .update(signInLinks)
+    .set({ usedAt: ctx.now() })
+    .where(
+      and(
+        eq(signInLinks.tokenHash, hashSecret(token)),
+        isNull(signInLinks.usedAt),
+        gt(signInLinks.expiresAt, ctx.now()),
+      ),
+    )
+    .returning();
+  const user = link && (await findUser(ctx, link.userId));
+  return user?.status === "active" ? user : undefined;
+}
+
+/** The e-mail of the admin of a first start without settings, who enters by link. */
+const LINK_ADMIN_EMAIL = "admin@localhost";
+
+/** Makes the first admin on the first start: from the settings, or in local mode one who enters by link (D14, D16). */
+export function ensureFirstAdmin(ctx: Context): Promise<void> {
+  const { adminEmail, adminPassword, localMode } = ctx.settings;
+  return inTransaction(ctx, async (tx) => {
+    // Two instances on their first start: the second waits here, then finds the admin.
+    await tx.db.execute(sql`select pg_advisory_xact_lock(${FIRST_ADMIN_LOCK})`);
+    const [someone] = await tx.db.select({ id: users.id }).from(users).limit(1);
+    if (someone) return;
+    const admin = { name: "Admin", role: "admin" } as const;
+    if (adminEmail && adminPassword) {
+      await createLocalUser(tx, { ...admin, email: adminEmail, password: adminPassword }, "system");
+    } else if (localMode) {
+      await createLocalUser(tx, { ...admin, email: LINK_ADMIN_EMAIL, password: newSecret() }, "system");
+    }
+  });
+}
+
+const FIRST_ADMIN_LOCK = 7_203_115;
+
+/** The admin who enters by link, if this installation has one. */
+export async function findLinkAdmin(ctx: Context): Promise<User | undefined> {
+  const [admin] = await ctx.db
+    .select()
+    .from(users)
+    .where(and(eq(users.localEmail, LINK_ADMIN_EMAIL), eq(users.status, "active")));
+  return admin;
+}

@@ -1,0 +1,38 @@
+import type { Settings } from "./schema";
+
+type Rule = { broken: (settings: Settings) => boolean; sentence: string };
+
+const NOT_LOCAL =
+  "outside local mode (local mode needs loopback hosts in both AUTHGENT_SERVER_URL and AUTHGENT_HOST)";
+
+/** What settings must be true of together; each sentence says what to change. */
+const RULES: readonly Rule[] = [
+  {
+    broken: (s) => !s.localMode && s.secretKey === undefined,
+    sentence: `AUTHGENT_SECRET_KEY is required ${NOT_LOCAL}: set it to the output of "openssl rand -base64 48".`,
+  },
+  {
+    broken: (s) => s.registrationPolicy === "open" && !s.localMode && !s.allowPublicRegistration,
+    sentence: `AUTHGENT_REGISTRATION_POLICY cannot be open ${NOT_LOCAL}: use constrained, or set AUTHGENT_ALLOW_PUBLIC_REGISTRATION=true.`,
+  },
+  {
+    broken: (s) => s.registrationPolicy === "token" && s.registrationToken === undefined,
+    sentence: "AUTHGENT_REGISTRATION_TOKEN is required when AUTHGENT_REGISTRATION_POLICY is token.",
+  },
+  {
+    broken: (s) => s.consentMode === "auto_approve" && !s.localMode,
+    sentence: `AUTHGENT_CONSENT_MODE cannot be auto_approve ${NOT_LOCAL}: use ui.`,
+  },
+  {
+    broken: (s) => (s.adminEmail === undefined) !== (s.adminPassword === undefined),
+    sentence: "AUTHGENT_ADMIN_EMAIL and AUTHGENT_ADMIN_PASSWORD need each other: set both, or neither.",
+  },
+  {
+    broken: (s) => s.migrationDatabaseUrl !== undefined && s.databaseUrl.startsWith("pglite:"),
+    sentence: "AUTHGENT_MIGRATION_DATABASE_URL needs AUTHGENT_DATABASE_URL to be postgres://… as well.",
+  },
+];
+
+/** The rules between settings that these settings break. */
+export const brokenRules = (settings: Settings): readonly string[] =>
+  RULES.filter((rule) => rule.broken(settings)).map((rule) => rule.sentence);

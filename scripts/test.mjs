@@ -1,0 +1,127 @@
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { root } from "./fingerprint.mjs";
+import { installPackages, requireNode, tool } from "./packages.mjs";
+import { CommandFailed, duration, run, step } from "./progress.mjs";
+
+const UNIT_SECONDS = 420;
+const E2E_SECONDS = 600;
+
+/** One line of the summary for each stage that ran or could not. */
+const stages = [];
+
+/** `npm test`: installs what the tests need, runs all of them, and ends with the line `N passed, N failed`. */
+async function main() {
+  requireNode();
+  process.chdir(root);
+  if ((await stage("packages", installPackages)).failed === 0) await everything();
+  summarize();
+}
+
+async function everything() {
+  // Imported late: they need packages that a moment ago may not have been there.
+  const [{ ensureBrowser }, { ensurePostgres }, { checks }, { build }] = await Promise.all([
+    import("./browser.mjs"),
+    import("./postgres.mjs"),
+    import("./check.mjs"),
+    import("./build.mjs"),
+  ]);
+  const browser = await stage("browser", ensureBrowser);
+  for (const { title, check } of checks)
+    await stage(title, () => step(title, check).then(() => ({ passed: 1, failed: 0 })));
+  await stage("unit and spec tests on PGlite", (title) => vitest(title, "pglite", ""));
+  await onPostgres(ensurePostgres);
+  const built = await stage("build", build);
+  await stage("browser tests", (title) => {
+    if (built.failed > 0) throw new Error("not run: the build failed");
+    if (browser.failed > 0) throw new Error("not run: there is no browser");
+    return playwright(title);
+  });
+}
+
+async function onPostgres(ensurePostgres) {
+  const postgres = await stage("PostgreSQL", ensurePostgres);
+  await stage("unit and spec tests on PostgreSQL", async (title) => {
+    if (!postgres.result) throw new Error("not run: there is no PostgreSQL");
+    try {
+      return await vitest(title, "postgres", postgres.result.url);
+    } finally {
+      await postgres.result.stop();
+    }
+  });
+}
+
+/** Runs one stage and keeps its counts; a stage that breaks counts as one failure, and says why at once. */
+async function stage(title, work) {
+  const started = performance.now();
+  let outcome;
+  try {
+    const result = await work(title);
+    outcome = {
+      passed: result?.passed ?? 0,
+      failed: result?.failed ?? 0,
+      skipped: result?.skipped ?? 0,
+      result,
+    };
+  } catch (error) {
+    outcome = { passed: 0, failed: 1, skipped: 0 };
+    if (error instanceof CommandFailed) console.log(`\n${error.output.trimEnd()}\n`);
+    console.log(`✗ ${title}: ${error instanceof CommandFailed ? error.message : (error.stack ?? error)}`);
+  }
+  stages.push({ title, ...outcome, time: duration(started) });
+  return outcome;
+}
+
+async function vitest(title, name, databaseUrl) {
+  const report = `test-results/unit-${name}.json`;
+  const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  const options = { env: { TEST_DATABASE_URL: databaseUrl }, timeoutSeconds: UNIT_SECONDS };
+  return counted(
+    title,
+    report,
+    () => run(tool("vitest"), args, options),
+    (json) => ({
+      passed: json.numPassedTests,
+      failed: json.numFailedTests,
+      skipped: json.numPendingTests + json.numTodoTests,
+    }),
+  );
+}
+
+async function playwright(title) {
+  const report = "test-results/e2e.json";
+  const options = { timeoutSeconds: E2E_SECONDS };
+  return counted(
+    title,
+    report,
+    () => run(tool("playwright"), ["test"], options),
+    ({ stats }) => ({
+      passed: stats.expected + stats.flaky,
+      failed: stats.unexpected,
+      skipped: stats.skipped,
+    }),
+  );
+}
+
+/** Counts from a runner's JSON report. Its exit code has the last word: code 1 with no failed test is a failure. */
+async function counted(title, report, runTests, count) {
+  rmSync(report, { force: true });
+  const { code, output } = await step(title, runTests);
+  if (code !== 0) console.log(`\n${output.trimEnd()}\n`);
+  if (!existsSync(report)) throw new Error(`no report of the tests was written (exit code ${code})`);
+  const counts = count(JSON.parse(readFileSync(report, "utf8")));
+  return code !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
+}
+
+function summarize() {
+  const sum = (key) => stages.reduce((total, stage) => total + stage[key], 0);
+  console.log();
+  for (const { title, time, passed, failed, skipped } of stages) {
+    const counts = Object.entries({ passed, failed, skipped }).filter(([, count]) => count > 0);
+    const words = counts.map(([word, count]) => `${count} ${word}`).join(", ");
+    console.log(`${failed > 0 ? "✗" : "✓"} ${title.padEnd(34)} ${time.padStart(6)}  ${words}`.trimEnd());
+  }
+  console.log(`\n${sum("passed")} passed, ${sum("failed")} failed`);
+  process.exitCode = sum("failed") > 0 ? 1 : 0;
+}
+
+await main();
