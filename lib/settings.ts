@@ -61,6 +61,7 @@ function resolve(read: ReturnType<typeof Settings.parse>, providers: readonly Si
     ...read,
     serverUrl,
     localMode,
+    logLevel: read.logLevel ?? (localMode ? "warn" : "info"),
     providers,
     registrationPolicy: read.registrationPolicy ?? (localMode ? "open" : "constrained"),
     clientCredentialsTtl: read.clientCredentialsTtl ?? read.accessTokenTtl,

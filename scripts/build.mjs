@@ -8,7 +8,7 @@ import { tool } from "./packages.mjs";
 import { fail, must, step } from "./progress.mjs";
 
 const RECORD = join(root, "dist", ".build.json");
-const sources = ["lib", "db", "package-lock.json", "tsconfig.json", "scripts/build.mjs"];
+const sources = ["lib", "db", "sdk", "package-lock.json", "tsconfig.json", "scripts/build.mjs"];
 const pages = ["app", "components", "next.config.ts", "postcss.config.mjs", "proxy.ts", "instrumentation.ts"];
 
 /** What a build makes, in order. A part is made again when the digest of its inputs changes. */
@@ -58,7 +58,7 @@ async function bundle() {
   const esbuild = await import("esbuild");
   await esbuild.build({
     absWorkingDir: root,
-    entryPoints: { server: "server/main.ts", authgent: "cli/authgent.ts" },
+    entryPoints: { server: "./server/main.ts", authgent: "./cli/authgent.ts" },
     outdir: "dist",
     outExtension: { ".js": ".mjs" },
     bundle: true,

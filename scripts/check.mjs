@@ -16,10 +16,6 @@ export const checks = [
       await run("tsc", "--noEmit");
     },
   },
-  {
-    title: "layers",
-    check: () => run("depcruise", "app", "components", "lib", "db", "cli", "server", "test", "e2e"),
-  },
   { title: "unused code", check: () => run("knip") },
 ];
 

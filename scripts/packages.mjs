@@ -4,7 +4,7 @@ import { root } from "./fingerprint.mjs";
 import { CommandFailed, run, step } from "./progress.mjs";
 
 /** The oldest Node that the pinned packages run on (`engines` of package.json). */
-export const MINIMUM_NODE = "20.19.0";
+const MINIMUM_NODE = "20.19.0";
 
 /** Ends the process with a sentence when Node is too old to go on. */
 export function requireNode() {

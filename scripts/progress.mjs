@@ -58,7 +58,7 @@ function report(title, started) {
  * Whatever ends this process, or `timeoutSeconds`, ends the command and everything it started.
  */
 export function run(command, args, { timeoutSeconds, env, ...options } = {}) {
-  const child = start(command, args, { ...options, env: { ...process.env, ...env } });
+  const child = start(command, args, { ...options, env: { ...process.env, ...colours(), ...env } });
   let output = "";
   const collect = (chunk) => {
     output += chunk;
@@ -82,6 +82,11 @@ export function run(command, args, { timeoutSeconds, env, ...options } = {}) {
     });
     child.once("close", (code) => end(code ?? 1));
   });
+}
+
+/** Colours are for eyes at a terminal; in a log they are noise. */
+function colours() {
+  return process.stdout.isTTY ? { FORCE_COLOR: "1" } : { NO_COLOR: "1" };
 }
 
 /** As `run`, for a command that has to succeed. */
@@ -143,7 +148,7 @@ function leave(signal) {
 
 /** Ends the process over an error: what went wrong, and in full what a failed command printed. */
 export function fail(error) {
-  if (error instanceof CommandFailed) console.error(`\n${error.output.trimEnd()}\n\n${error.message}`);
+  if (error instanceof CommandFailed) console.error(`\n${error.output.trim()}\n\n${error.message}`);
   else console.error(error);
   process.exit(1);
 }

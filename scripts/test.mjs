@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { root } from "./fingerprint.mjs";
 import { installPackages, requireNode, tool } from "./packages.mjs";
-import { CommandFailed, duration, run, step } from "./progress.mjs";
+import { CommandFailed, duration, must, step } from "./progress.mjs";
 
 const UNIT_SECONDS = 420;
 const E2E_SECONDS = 600;
@@ -32,8 +32,8 @@ async function everything() {
   await onPostgres(ensurePostgres);
   const built = await stage("build", build);
   await stage("browser tests", (title) => {
-    if (built.failed > 0) throw new Error("not run: the build failed");
-    if (browser.failed > 0) throw new Error("not run: there is no browser");
+    if (built.failed > 0) throw new CommandFailed("not run, because the build failed", "");
+    if (browser.failed > 0) throw new CommandFailed("not run, because there is no browser", "");
     return playwright(title);
   });
 }
@@ -41,7 +41,7 @@ async function everything() {
 async function onPostgres(ensurePostgres) {
   const postgres = await stage("PostgreSQL", ensurePostgres);
   await stage("unit and spec tests on PostgreSQL", async (title) => {
-    if (!postgres.result) throw new Error("not run: there is no PostgreSQL");
+    if (!postgres.result) throw new CommandFailed("not run, because there is no PostgreSQL", "");
     try {
       return await vitest(title, "postgres", postgres.result.url);
     } finally {
@@ -64,52 +64,49 @@ async function stage(title, work) {
     };
   } catch (error) {
     outcome = { passed: 0, failed: 1, skipped: 0 };
-    if (error instanceof CommandFailed) console.log(`\n${error.output.trimEnd()}\n`);
+    if (error instanceof CommandFailed) console.log(`\n${error.output.trim()}\n`);
     console.log(`✗ ${title}: ${error instanceof CommandFailed ? error.message : (error.stack ?? error)}`);
   }
   stages.push({ title, ...outcome, time: duration(started) });
   return outcome;
 }
 
-async function vitest(title, name, databaseUrl) {
+function vitest(title, name, databaseUrl) {
   const report = `test-results/unit-${name}.json`;
   const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
   const options = { env: { TEST_DATABASE_URL: databaseUrl }, timeoutSeconds: UNIT_SECONDS };
-  return counted(
-    title,
-    report,
-    () => run(tool("vitest"), args, options),
-    (json) => ({
-      passed: json.numPassedTests,
-      failed: json.numFailedTests,
-      skipped: json.numPendingTests + json.numTodoTests,
-    }),
-  );
+  const runTests = () => must(tool("vitest"), args, options);
+  return counted(title, report, runTests, (json) => ({
+    passed: json.numPassedTests,
+    failed: json.numFailedTests,
+    skipped: json.numPendingTests + json.numTodoTests,
+  }));
 }
 
-async function playwright(title) {
-  const report = "test-results/e2e.json";
-  const options = { timeoutSeconds: E2E_SECONDS };
-  return counted(
-    title,
-    report,
-    () => run(tool("playwright"), ["test"], options),
-    ({ stats }) => ({
-      passed: stats.expected + stats.flaky,
-      failed: stats.unexpected,
-      skipped: stats.skipped,
-    }),
-  );
+function playwright(title) {
+  const runTests = () => must(tool("playwright"), ["test"], { timeoutSeconds: E2E_SECONDS });
+  return counted(title, "test-results/e2e.json", runTests, ({ stats }) => ({
+    passed: stats.expected + stats.flaky,
+    failed: stats.unexpected,
+    skipped: stats.skipped,
+  }));
 }
 
-/** Counts from a runner's JSON report. Its exit code has the last word: code 1 with no failed test is a failure. */
+/** Counts from a runner's JSON report. The exit code has the last word: a bad one without a failed test is a failure. */
 async function counted(title, report, runTests, count) {
   rmSync(report, { force: true });
-  const { code, output } = await step(title, runTests);
-  if (code !== 0) console.log(`\n${output.trimEnd()}\n`);
-  if (!existsSync(report)) throw new Error(`no report of the tests was written (exit code ${code})`);
+  const failure = await step(title, runTests).then(() => undefined, commandFailure);
+  if (failure && !existsSync(report)) throw failure;
+
   const counts = count(JSON.parse(readFileSync(report, "utf8")));
-  return code !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
+  if (!failure) return counts;
+  console.log(`\n${failure.output.trim()}\n`);
+  return { ...counts, failed: Math.max(counts.failed, 1) };
+}
+
+function commandFailure(error) {
+  if (error instanceof CommandFailed) return error;
+  throw error;
 }
 
 function summarize() {

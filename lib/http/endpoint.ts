@@ -57,7 +57,7 @@ async function attempt(ctx: Context, route: Route, call: Call): Promise<Attempt>
     return { response: request.method === "HEAD" ? withoutBody(response) : response };
   } catch (error) {
     const refusal = toRefusal(ctx, error);
-    return { response: refusalResponse(ctx, call, route.errors, refusal), refusal };
+    return { response: refusalResponse(ctx, route.errors, refusal), refusal };
   }
 }
 

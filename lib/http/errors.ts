@@ -1,7 +1,7 @@
 import type { Context } from "@/lib/context";
 import { type ERRORS, isOAuthError, OAuthError } from "@/lib/errors";
 import { basicChallenge } from "@/lib/oauth/challenge";
-import type { Call, ErrorFormat } from "./call";
+import type { ErrorFormat } from "./call";
 import { json } from "./json";
 import { noticePage } from "./page";
 import { isDatabaseAway } from "./unavailable";
@@ -34,15 +34,10 @@ export function toRefusal(ctx: Pick<Context, "log">, error: unknown): OAuthError
 }
 
 /** A refusal in the words its endpoint speaks. */
-export function refusalResponse(
-  ctx: Context,
-  call: Call,
-  format: ErrorFormat,
-  refusal: OAuthError,
-): Response {
+export function refusalResponse(ctx: Context, format: ErrorFormat, refusal: OAuthError): Response {
   switch (format) {
     case "oauth":
-      return oauthError(ctx, call, refusal);
+      return oauthError(ctx, refusal);
     case "problem":
       return problem(ctx, refusal);
     case "bearer":
@@ -56,7 +51,7 @@ export function refusalResponse(
 const oauthStatus = (refusal: OAuthError): number =>
   refusal.code === "access_denied" ? 400 : refusal.status;
 
-function oauthError(ctx: Context, call: Call, refusal: OAuthError): Response {
+function oauthError(ctx: Context, refusal: OAuthError): Response {
   const headers = { ...refusal.options.headers };
   // "the authorization server MUST … include the 'WWW-Authenticate' response header field" (RFC 6749 §5.2)
   if (refusal.code === "invalid_client")

@@ -1,3 +1,4 @@
+import { lt } from "drizzle-orm";
 import ipaddr from "ipaddr.js";
 import {
   type RateLimiterAbstract,
@@ -7,6 +8,7 @@ import {
 } from "rate-limiter-flexible";
 import type { Db } from "@/db/client";
 import { rateLimits } from "@/db/schema/limits";
+import type { Context } from "@/lib/context";
 import type { Settings } from "@/lib/settings";
 
 /** How often something may happen, and where it is counted. */
@@ -95,4 +97,9 @@ export function addressKey(address: string): string {
   if (parsed.kind() === "ipv4") return parsed.toString();
   const groups = (parsed as ipaddr.IPv6).parts.slice(0, 4);
   return `${groups.map((group) => group.toString(16)).join(":")}::/64`;
+}
+
+/** Removes counters whose time is over. */
+export async function pruneRateLimits(ctx: Pick<Context, "db" | "now">): Promise<void> {
+  await ctx.db.delete(rateLimits).where(lt(rateLimits.expire, ctx.now()));
 }

@@ -1,4 +1,4 @@
-import { and, desc, eq, gt, isNull } from "drizzle-orm";
+import { and, desc, eq, gt, isNull, lt } from "drizzle-orm";
 import { sessions, signIns } from "@/db/schema/sessions";
 import { users } from "@/db/schema/users";
 import { type Context, inTransaction } from "@/lib/context";
@@ -147,4 +147,11 @@ export async function consumeSignIn(ctx: Context, value: string, browser: string
     )
     .returning();
   return signIn;
+}
+
+/** Removes sessions and sign-ins a day after they ended. */
+export async function pruneSessions(ctx: Context): Promise<void> {
+  const dayAgo = new Date(ctx.now().getTime() - 86_400_000);
+  await ctx.db.delete(sessions).where(lt(sessions.expiresAt, dayAgo));
+  await ctx.db.delete(signIns).where(lt(signIns.expiresAt, dayAgo));
 }

@@ -102,12 +102,17 @@ async function updateProviderUser(
   id: string,
   { email, name, role }: ProviderIdentity,
 ): Promise<User> {
+  const before = await findUser(tx, id);
   const [user] = await tx.db
     .update(users)
     .set({ email, name, ...(role ? { role } : {}) })
     .where(eq(users.id, id))
     .returning();
-  if (!user) throw new Error(`identity without its user ${id}`);
+  if (!user || !before) throw new Error(`identity without its user ${id}`);
+  if (user.role !== before.role) {
+    const data = { before: before.role, after: user.role };
+    await record(tx, { type: "user.updated", actor: "system", subject: `user:${id}`, data });
+  }
   return user;
 }
 

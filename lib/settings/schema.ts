@@ -22,6 +22,9 @@ function serverUrlProblem(value: string): string | undefined {
   const problem = issuerProblem(value);
   if (problem) return problem;
   if (value.endsWith("/")) return "must not end with a slash";
+  // Clients look for the endpoints at the root of the origin, whatever the metadata says (client quirk Q6).
+  if (new URL(value).pathname !== "/")
+    return "must not have a path: the endpoints are at the root of a host of their own";
   const canonical = new URL(value).href.replace(/\/$/, "");
   // Clients compare the issuer byte by byte (RFC 9207 §2.4), so it has one spelling only.
   return value === canonical ? undefined : `must be written as ${canonical}`;
@@ -60,7 +63,7 @@ export const Settings = z.object({
       "Key that the stored secrets are encrypted with, 32 characters or more, the same on every instance. Required outside local mode",
     ),
   logLevel: oneOf("debug", "info", "warn", "error")
-    .default("info")
+    .optional()
     .describe("Least severe log line to write: `debug`, `info`, `warn` or `error`"),
 
   databaseUrl: postgresUrl
@@ -165,6 +168,7 @@ type Resolved = {
   readonly serverUrl: string;
   readonly registrationPolicy: NonNullable<z.output<typeof Settings>["registrationPolicy"]>;
   readonly clientCredentialsTtl: number;
+  readonly logLevel: NonNullable<z.output<typeof Settings>["logLevel"]>;
   readonly tokenRateLimit: number;
   readonly registerRateLimit: number;
   /** Issuer and listening address are both loopback (product decision D1). */
@@ -191,6 +195,7 @@ export const DEPENDENT_DEFAULTS: Partial<Record<SettingName, string>> = {
   registrationPolicy: "`open` in local mode, else `constrained`",
   clientCredentialsTtl: "`AUTHGENT_ACCESS_TOKEN_TTL`",
   refreshOverlap: "`60` for public clients, `10` for confidential ones",
+  logLevel: "`info`; `warn` in local mode, so that the terminal stays readable",
   tokenRateLimit: "`100`; `6000` in local mode",
   registerRateLimit: "`10`; `600` in local mode",
 };

@@ -1,0 +1,25 @@
+import type { ParseArgsConfig } from "node:util";
+
+export type Options = Record<string, string | boolean | undefined>;
+
+/** One command: what it is called, what it takes, and what it does; it resolves to what it prints. */
+export type Command = {
+  name: string;
+  summary: string;
+  /** How it is called, after `authgent NAME`. */
+  usage: string;
+  options: NonNullable<ParseArgsConfig["options"]>;
+  run(options: Options): Promise<string>;
+};
+
+/** A refusal for the person at the terminal: printed as it is, exit code 1. */
+export class CommandError extends Error {
+  override readonly name = "CommandError";
+}
+
+/** The value of an option that must be given. */
+export function required(options: Options, name: string): string {
+  const value = options[name];
+  if (typeof value !== "string" || value === "") throw new CommandError(`Give --${name}.`);
+  return value;
+}

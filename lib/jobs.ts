@@ -1,0 +1,31 @@
+import type { Context } from "./context";
+import { pruneApprovals } from "./services/approvals";
+import { pruneCodes } from "./services/authorization-codes";
+import { pruneClients } from "./services/clients";
+import { pruneKeys, rotateIfDue } from "./services/keys";
+import { pruneRateLimits } from "./services/rate-limits";
+import { pruneSessions } from "./services/sessions";
+import { pruneTokens } from "./services/tokens";
+
+/** Housekeeping: each job may run on every instance at the same time, and twice does no harm. */
+const jobs: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
+  rotateIfDue,
+  pruneKeys,
+  pruneTokens,
+  pruneCodes,
+  pruneApprovals,
+  pruneClients,
+  pruneSessions,
+  pruneRateLimits,
+};
+
+/** Runs every job once; one that fails is logged and does not stop the others. */
+export async function runJobs(ctx: Context): Promise<void> {
+  for (const [name, job] of Object.entries(jobs)) {
+    try {
+      await job(ctx);
+    } catch (error) {
+      ctx.log.warn("job failed", { job: name, error });
+    }
+  }
+}

@@ -1,0 +1,138 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import next from "next";
+import { DatabaseInUseError } from "@/db/directory-lock";
+import { answer, findRoute } from "@/lib/http/routes";
+import { isDatabaseAway } from "@/lib/http/unavailable";
+import { runJobs } from "@/lib/jobs";
+import { type Running, runningContext } from "@/lib/running-context";
+import { SecretKeyMismatchError } from "@/lib/services/installation";
+import { SettingsError } from "@/lib/settings";
+import { BodyTooLargeError, sendWebResponse, toWebRequest } from "./node-http";
+import { welcome } from "./welcome";
+
+/** Seconds between two rounds of housekeeping. */
+const JOBS_EVERY = 60;
+/** Seconds that requests under way get to finish after a signal to stop. */
+const DRAIN = 8;
+
+type PageHandler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+/** Starts the server: its own endpoints at once, the pages through Next, in one process on one context. */
+async function main(): Promise<void> {
+  const running = await runningContext();
+  const { settings } = running.ctx;
+  const pages = await preparePages(settings.port);
+  const servers = await listen(settings.host, settings.port, (request, response) => {
+    handle(running, pages, request, response).catch((error) => {
+      running.ctx.log.error("request failed", { error });
+      if (!response.headersSent) response.writeHead(500);
+      response.end();
+    });
+  });
+  const jobs = setInterval(() => void runJobs(running.ctx), JOBS_EVERY * 1000);
+  stopOnSignal(running, servers, () => clearInterval(jobs));
+  process.stdout.write(await welcome(running));
+}
+
+async function preparePages(port: number): Promise<PageHandler> {
+  const app = next({ dev: false, dir: process.cwd(), hostname: "localhost", port });
+  await app.prepare();
+  return app.getRequestHandler();
+}
+
+async function handle(
+  { ctx }: Running,
+  pages: PageHandler,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+) {
+  const target = incoming.url ?? "";
+  // Only a path is a request to this server (RFC 9112 §3.2.1); absolute addresses are for proxies.
+  if (!target.startsWith("/") || target.startsWith("//") || !URL.canParse(ctx.settings.serverUrl + target)) {
+    outgoing.writeHead(400).end();
+    return;
+  }
+  if (!findRoute(new URL(ctx.settings.serverUrl + target).pathname)) {
+    await pages(incoming, outgoing);
+    return;
+  }
+  try {
+    const request = await toWebRequest(incoming, ctx.settings.serverUrl);
+    const response = await answer(ctx, request, { socketAddress: incoming.socket.remoteAddress ?? "" });
+    await sendWebResponse(response ?? new Response(null, { status: 404 }), outgoing);
+  } catch (error) {
+    if (!(error instanceof BodyTooLargeError)) throw error;
+    outgoing.writeHead(413, { connection: "close" }).end();
+  }
+}
+
+/** Listens on the host; on loopback, on both of its families, since `localhost` may mean either. */
+async function listen(
+  host: string,
+  port: number,
+  handler: (request: IncomingMessage, response: ServerResponse) => void,
+) {
+  const hosts = host === "127.0.0.1" || host === "localhost" ? ["127.0.0.1", "::1"] : [host];
+  const servers: Server[] = [];
+  for (const address of hosts) {
+    const server = createServer(
+      { requestTimeout: 30_000, headersTimeout: 10_000, keepAliveTimeout: 65_000 },
+      handler,
+    );
+    const listening = await listenOn(server, address, port, servers.length > 0);
+    if (listening) servers.push(server);
+  }
+  return servers;
+}
+
+/** False: this machine has no such address, which only the second loopback family may say. */
+function listenOn(server: Server, address: string, port: number, optional: boolean): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const absent = error.code === "EADDRNOTAVAIL" || error.code === "EAFNOSUPPORT";
+      if (optional && absent) resolve(false);
+      else reject(error);
+    });
+    server.listen(port, address, () => resolve(true));
+  });
+}
+
+/** Finishes what is under way, then closes the database; a second signal ends at once. */
+function stopOnSignal({ close }: Running, servers: readonly Server[], stopJobs: () => void): void {
+  let stopping = false;
+  const stop = async () => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    stopJobs();
+    setTimeout(() => process.exit(1), DRAIN * 1000).unref();
+    await Promise.all(servers.map(drain));
+    await close();
+    process.exit(0);
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
+}
+
+const drain = (server: Server): Promise<void> =>
+  new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+
+/** A start that cannot work says why in one sentence; only the unexpected shows a stack. */
+function explain(error: unknown): string {
+  const known = [SettingsError, DatabaseInUseError, SecretKeyMismatchError];
+  if (error instanceof Error && known.some((kind) => error instanceof kind)) return error.message;
+  if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") {
+    return "The port is taken by another program. Stop it, or set AUTHGENT_PORT to another one.";
+  }
+  if (isDatabaseAway(error)) {
+    return "The database of AUTHGENT_DATABASE_URL cannot be reached. Start it, or correct the address.";
+  }
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${explain(error)}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,34 @@
+import type { Running } from "@/lib/running-context";
+import { createSignInLink, findLinkAdmin } from "@/lib/services/users";
+
+/** What a person at the terminal reads when the server is up: where it is, how to get in, what to do next. */
+export async function welcome({ ctx, warnings }: Running): Promise<string> {
+  const { serverUrl, localMode } = ctx.settings;
+  const lines = [
+    "",
+    `  Authgent is ready at ${serverUrl}`,
+    "",
+    ...(await signInLines(ctx)),
+    `  MCP server to add to a client   ${serverUrl}/mcp`,
+    `  What acts for you, and stop     ${serverUrl}/me`,
+    ...(localMode
+      ? [
+          "",
+          "  Next: `npm run demo` in another terminal shows the whole job, or add the MCP server to your client.",
+        ]
+      : []),
+    ...warnings.map((warning) => `  Note: ${warning}`),
+    "",
+    "",
+  ];
+  return lines.join("\n");
+}
+
+/** The first admin enters by a link that works once; it is printed in local mode only and never logged (D16). */
+async function signInLines(ctx: Running["ctx"]): Promise<string[]> {
+  const { serverUrl, localMode } = ctx.settings;
+  const admin = localMode ? await findLinkAdmin(ctx) : undefined;
+  if (!admin) return [`  Sign in                         ${serverUrl}/login`];
+  const token = await createSignInLink(ctx, admin.id);
+  return [`  Sign in (works once, 1 hour)    ${serverUrl}/login/link/${token}`];
+}
