@@ -33,6 +33,8 @@ export async function migrate(db: Db): Promise<number> {
 
 async function applyOne(db: Db, migration: MigrationMeta): Promise<number> {
   return db.transaction(async (tx) => {
+    // A migration may take long, and so may waiting for another instance's; requests may not.
+    await tx.execute(sql`set local statement_timeout = 0`);
     await tx.execute(sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`);
     if ((await lastApplied(tx)) >= migration.folderMillis) return 0;
     for (const statement of migration.sql) await tx.execute(sql.raw(statement));

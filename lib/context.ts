@@ -3,6 +3,7 @@ import type { Db } from "@/db/client";
 import type { Log } from "./log";
 import type { PublicResponse } from "./outbound/public-fetch";
 import type { KeyProvider } from "./providers/keys/provider";
+import type { RecentReads } from "./recent-reads";
 import type { Limits } from "./services/rate-limits";
 import type { IssuedToken } from "./services/tokens";
 import type { Settings } from "./settings";
@@ -14,6 +15,8 @@ export type Context = {
   db: Db;
   keys: KeyProvider;
   limits: Limits;
+  /** What every request reads and little changes, at most a second old. */
+  recent: RecentReads;
   log: Log;
   now: () => Date;
   /** Runs work after the answer has been sent; a failure is logged, never answered. */

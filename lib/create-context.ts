@@ -6,6 +6,7 @@ import { groupCommit } from "./group-commit";
 import { createLog } from "./log";
 import { publicFetch } from "./outbound/public-fetch";
 import { keyProviders } from "./providers/keys/index";
+import { recentReads } from "./recent-reads";
 import { checkInstallation } from "./services/installation";
 import { ensureKeys } from "./services/keys";
 import { createLimits } from "./services/rate-limits";
@@ -37,6 +38,7 @@ export function assembleContext({ settings, database, now, write, defer }: Parts
     db,
     keys,
     limits: createLimits(settings, db),
+    recent: recentReads(now),
     log,
     now,
     defer,

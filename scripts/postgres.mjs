@@ -13,13 +13,14 @@ const START_SECONDS = 30;
 
 /**
  * A PostgreSQL for tests: the one of TEST_DATABASE_URL, else a new cluster of the installed version on a free
- * loopback port, in a temporary folder. `stop` ends and removes what was started here.
+ * loopback port, in a temporary folder. `stop` ends and removes what was started here. `durable` flushes to disk,
+ * as production does and measurements need.
  */
-export async function ensurePostgres() {
+export async function ensurePostgres({ durable = false } = {}) {
   const url = process.env.TEST_DATABASE_URL;
   if (url) return { url, stop: async () => {} };
   const programs = findPrograms() ?? (await installPrograms());
-  return step("starting PostgreSQL", () => startCluster(programs));
+  return step("starting PostgreSQL", () => startCluster(programs, durable));
 }
 
 async function installPrograms() {
@@ -39,7 +40,7 @@ function findPrograms() {
   return folders.find((folder) => existsSync(join(folder, "initdb")) && existsSync(join(folder, "postgres")));
 }
 
-async function startCluster(programs) {
+async function startCluster(programs, durable) {
   const owner = unprivilegedUser();
   const folder = mkdtempSync(join(tmpdir(), "authgent-postgres-"));
   const remove = () => rmSync(folder, { recursive: true, force: true });
@@ -61,7 +62,7 @@ async function startCluster(programs) {
   );
 
   const port = await freePort();
-  const server = start(join(programs, "postgres"), ["-D", data, "-p", `${port}`, ...settings()], {
+  const server = start(join(programs, "postgres"), ["-D", data, "-p", `${port}`, ...settings(durable)], {
     ...options,
     endSignal: "SIGQUIT",
   });
@@ -77,13 +78,10 @@ async function startCluster(programs) {
   };
 }
 
-/** The data live for minutes, so nothing is flushed to disk; loopback TCP only. */
-function settings() {
+/** The data of tests live for minutes, so nothing is flushed to disk; loopback TCP only. */
+function settings(durable) {
   const values = {
-    fsync: "off",
-    full_page_writes: "off",
-    wal_level: "minimal",
-    max_wal_senders: "0",
+    ...(durable ? {} : { fsync: "off", full_page_writes: "off", wal_level: "minimal", max_wal_senders: "0" }),
     listen_addresses: "127.0.0.1",
     unix_socket_directories: "",
   };

@@ -3,7 +3,6 @@ import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { isCodeVerifier, matchesChallenge } from "@/lib/oauth/pkce";
 import { matchesRedirectUri } from "@/lib/oauth/redirect-uri";
-import { sameResource } from "@/lib/oauth/resource";
 import { formatScope } from "@/lib/oauth/scope";
 import {
   type AuthorizationCode,
@@ -15,6 +14,7 @@ import {
 import { type Client, touchClient } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { findGrant, touchGrantUse } from "@/lib/services/grants";
+import { meansResource } from "@/lib/services/resources";
 import {
   mintAccessToken,
   mintRefreshToken,
@@ -47,7 +47,7 @@ export const authorizationCode = defineGrant({
     if (isBurned(code) || code.expiresAt <= ctx.now()) throw new OAuthError("invalid_grant", INVALID_CODE);
     checkRedirect(client, code, params.redirect_uri);
     const resource = oneResource(resources);
-    if (resource !== undefined && !sameResource(resource, code.resource)) {
+    if (resource !== undefined && !(await meansResource(ctx, resource, code.resource))) {
       throw new OAuthError("invalid_target", `This code is for ${code.resource}.`);
     }
     await checkVerifier(ctx, code, params.code_verifier);

@@ -2,12 +2,12 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
-import { sameResource } from "@/lib/oauth/resource";
 import { formatScope, intersectScope, narrowScope, parseScope } from "@/lib/oauth/scope";
 import { deriveKey, open, seal } from "@/lib/secret-key";
 import { type Client, touchClient } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { touchGrantUse } from "@/lib/services/grants";
+import { meansResource } from "@/lib/services/resources";
 import {
   consumeRefreshToken,
   findRefreshToken,
@@ -40,9 +40,10 @@ export const refreshToken = defineGrant({
     if (!state || state.token.clientId !== request.client.clientId || !isRefreshTokenLive(ctx.now(), state)) {
       throw new OAuthError("invalid_grant", INVALID_TOKEN);
     }
-    const scope = remainingScope(state, request.params.scope);
-    checkResource(state, request.resources);
+    // Before anything else of the request: a replay is one, whatever it asks for.
     if (state.token.usedAt) return repeat(ctx, state, request);
+    const scope = remainingScope(state, request.params.scope);
+    await checkResource(ctx, state, request.resources);
     const response = await rotate(ctx, state, request, scope);
     if (response) return response;
     // Another request with the same token was first; look again at what it left.
@@ -59,9 +60,13 @@ function remainingScope({ token, grant }: RefreshTokenState, asked: string | und
   return asked === undefined ? held : narrowScope(held, parseScope(asked));
 }
 
-function checkResource({ token }: RefreshTokenState, resources: readonly string[]): void {
+async function checkResource(
+  ctx: Context,
+  { token }: RefreshTokenState,
+  resources: readonly string[],
+): Promise<void> {
   const resource = oneResource(resources);
-  if (resource !== undefined && !sameResource(resource, token.resource)) {
+  if (resource !== undefined && !(await meansResource(ctx, resource, token.resource))) {
     throw new OAuthError("invalid_target", `This refresh token is for ${token.resource}.`);
   }
 }

@@ -1,7 +1,7 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { hashSecret, matchesSecret } from "@/lib/ids";
-import { type Client, findClient } from "@/lib/services/clients";
+import { type Client, findClientRecently } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { addressKey } from "@/lib/services/rate-limits";
 import type { Call } from "./call";
@@ -38,7 +38,7 @@ export async function authenticateClient(
     const allowance = await ctx.limits.check("clientSecret", key);
     if (!allowance.allowed) throw tooManyRequests(allowance.retryAfter);
   }
-  const client = await findClient(ctx, presented.clientId);
+  const client = await findClientRecently(ctx, presented.clientId);
   // Compared even without a client, so that a wrong secret and an unknown client take the same time.
   const matches = secret !== undefined && matchesSecret(secret, client?.secretHash ?? NO_SECRET);
   const isPublic = client?.tokenEndpointAuthMethod === "none";

@@ -12,7 +12,7 @@ import {
 } from "@/lib/services/clients";
 import type { Call } from "./call";
 import { AUTH_METHODS } from "./client-auth";
-import { json, readJson } from "./json";
+import { json, parseJsonAs, readJson, readJsonAs } from "./json";
 import { requireOperator } from "./operator";
 
 /** What an operator says of a client beside the members of RFC 7591. */
@@ -35,9 +35,7 @@ export async function createClientEndpoint(ctx: Context, call: Call): Promise<Re
   const actor = await requireOperator(ctx, call);
   const body = await readJson(call.request);
   const metadata = parseClientMetadata(body, { grantTypes: GRANTS, authMethods: AUTH_METHODS });
-  const own = Operators.safeParse(body);
-  if (!own.success) throw new OAuthError("validation_failed", z.prettifyError(own.error));
-  const { scope = null, allowed_resources: allowedResources } = own.data;
+  const { scope = null, allowed_resources: allowedResources } = parseJsonAs(body, Operators);
   const { client, clientSecret } = await registerClient(ctx, {
     metadata,
     kind: "static",
@@ -78,9 +76,8 @@ const ClientPatch = z.strictObject({ status: z.enum(["active", "disabled"]) });
 /** `PATCH /clients/one?client_id=…`: disables a client, or enables it again. */
 export async function updateClientEndpoint(ctx: Context, call: Call): Promise<Response> {
   const actor = await requireOperator(ctx, call);
-  const parsed = ClientPatch.safeParse(await readJson(call.request));
-  if (!parsed.success) throw new OAuthError("validation_failed", z.prettifyError(parsed.error));
-  return json(toWire(await setClientStatus(ctx, clientIdOf(call), parsed.data.status, actor)));
+  const { status } = await readJsonAs(call.request, ClientPatch);
+  return json(toWire(await setClientStatus(ctx, clientIdOf(call), status, actor)));
 }
 
 const toWire = (client: Client) => ({

@@ -15,9 +15,9 @@ const ALLOWED = [
 const EXPOSED =
   "WWW-Authenticate, MCP-Session-Id, MCP-Protocol-Version, DPoP-Nonce, Retry-After, X-Request-Id";
 
-/** Answers a preflight: any origin, never with credentials (RFC 10017). */
-export function preflight(settings: Settings, route: Route, request: Request): Response {
-  const headers = new Headers(corsHeaders(settings, request));
+/** Answers a preflight, but for the headers that every answer of the route carries (RFC 10017). */
+export function preflight(route: Route): Response {
+  const headers = new Headers();
   headers.set("access-control-allow-methods", [...Object.keys(route.methods), "OPTIONS"].join(", "));
   headers.set("access-control-allow-headers", ALLOWED);
   headers.set("access-control-max-age", "86400");

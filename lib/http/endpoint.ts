@@ -47,8 +47,7 @@ type Attempt = { response: Response; refusal?: OAuthError };
 
 async function attempt(ctx: Context, route: Route, call: Call): Promise<Attempt> {
   const { request } = call;
-  if (request.method === "OPTIONS" && route.cors)
-    return { response: preflight(ctx.settings, route, request) };
+  if (request.method === "OPTIONS" && route.cors) return { response: preflight(route) };
   const handler = handlerFor(route, request.method);
   if (!handler) return { response: methodNotAllowed(route) };
   try {

@@ -89,9 +89,11 @@ function problem({ settings }: Context, { code, description, status, options }: 
 }
 
 function pageError({ settings }: Context, refusal: OAuthError): Response {
+  // 401 would promise a challenge (RFC 9110 §15.5.2), and no person can answer one here.
+  const status = refusal.status === 401 ? 400 : refusal.status;
   const page = noticePage({
     title: PAGE_TITLES[refusal.code] ?? "This request cannot be answered",
-    status: refusal.status,
+    status,
     issuerHost: new URL(settings.serverUrl).host,
     happened: refusal.description,
     reference: refusal.code,

@@ -35,7 +35,12 @@ export async function readJsonAs<Schema extends z.ZodType>(
   request: Request,
   schema: Schema,
 ): Promise<z.output<Schema>> {
-  const parsed = schema.safeParse(await readJson(request));
+  return parseJsonAs(await readJson(request), schema);
+}
+
+/** A JSON value as one shape; what is wrong is named field by field (RFC 9457 §3). */
+export function parseJsonAs<Schema extends z.ZodType>(value: unknown, schema: Schema): z.output<Schema> {
+  const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const errors = parsed.error.issues.map(({ path, message }) => ({
     field: path.join(".") || "body",

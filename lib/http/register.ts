@@ -15,7 +15,8 @@ import { requireOperator } from "./operator";
 export async function registerEndpoint(ctx: Context, call: Call): Promise<Response> {
   const actor = await registrar(ctx, call);
   const body = withLocalDefaults(call, await readJson(call.request));
-  const metadata = parseClientMetadata(body, { grantTypes: offeredGrants(call), authMethods: AUTH_METHODS });
+  const grantTypes = offeredGrants(ctx, call, actor);
+  const metadata = parseClientMetadata(body, { grantTypes, authMethods: AUTH_METHODS });
   if (actor === "anonymous") checkConstraints(ctx, call, metadata);
   const scope = await knownScope(ctx, call, metadata);
   const { client, clientSecret } = await registerClient(ctx, {
@@ -38,8 +39,7 @@ export async function registerEndpoint(ctx: Context, call: Call): Promise<Respon
 
 /** Who registers: anybody where the policy lets them, else the bearer of the credential it asks for. */
 async function registrar(ctx: Context, call: Call): Promise<string> {
-  const { registrationPolicy, registrationToken } = ctx.settings;
-  switch (registrationPolicy) {
+  switch (ctx.settings.registrationPolicy) {
     case "off":
       throw new OAuthError(
         "forbidden",
@@ -47,16 +47,25 @@ async function registrar(ctx: Context, call: Call): Promise<string> {
       );
     case "admin":
       return requireOperator(ctx, call);
-    case "token": {
-      const presented = /^Bearer +(\S+)$/i.exec(call.request.headers.get("authorization") ?? "")?.[1];
-      if (presented && registrationToken && sameSecret(presented, registrationToken))
-        return "registration token";
+    case "token":
+      if (hasRegistrationToken(ctx, call)) return "registration token";
       throw unregistered("Send the initial access token the operator gave you as Authorization: Bearer.");
-    }
     case "constrained":
+      // "everything else needs a credential" (product decision D1): with one there is nothing else to meet.
+      if (hasRegistrationToken(ctx, call)) return "registration token";
+      return call.request.headers.has("x-admin-key") ? requireOperator(ctx, call) : "anonymous";
     case "open":
       return "anonymous";
   }
+}
+
+/** "an initial access token … issued … out of band" (RFC 7591 §1.2). */
+function hasRegistrationToken({ settings }: Context, { request }: Call): boolean {
+  const presented = /^Bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
+  const { registrationToken } = settings;
+  return (
+    presented !== undefined && registrationToken !== undefined && sameSecret(presented, registrationToken)
+  );
 }
 
 const sameSecret = (a: string, b: string): boolean =>
@@ -71,9 +80,9 @@ const unregistered = (description: string) =>
 const isOpen = (ctx: Context, call: Call): boolean =>
   ctx.settings.registrationPolicy === "open" && call.isLocal;
 
-/** A client of its own right is never registered openly but in local mode (product decision D1). */
-const offeredGrants = (call: Call): readonly string[] =>
-  call.isLocal
+/** A client of its own right is never registered without a credential but in local mode (product decision D1). */
+const offeredGrants = (ctx: Context, call: Call, actor: string): readonly string[] =>
+  actor !== "anonymous" || isOpen(ctx, call)
     ? ["authorization_code", "refresh_token", "client_credentials"]
     : ["authorization_code", "refresh_token"];
 

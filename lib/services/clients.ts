@@ -19,6 +19,12 @@ export async function findClient(ctx: Context, clientId: string): Promise<Client
   return client;
 }
 
+/** A client as it was at most a second ago: for requests that only ask whether it may go on. */
+export const findClientRecently = (ctx: Context, clientId: string): Promise<Client | undefined> =>
+  ctx.recent.read(recentKey(clientId), () => findClient(ctx, clientId));
+
+const recentKey = (clientId: string): string => `client ${clientId}`;
+
 /** A client and, where it has one, its secret: shown in this answer and never again. */
 export type RegisteredClient = { client: Client; clientSecret: string | undefined };
 
@@ -152,13 +158,13 @@ export const listClients = (ctx: Context): Promise<Client[]> =>
   ctx.db.select().from(clients).orderBy(desc(clients.createdAt)).limit(1000);
 
 /** Enables or disables a client; a disabled one gets nothing, and what it holds is refused. */
-export function setClientStatus(
+export async function setClientStatus(
   ctx: Context,
   clientId: string,
   status: Client["status"],
   actor: string,
 ): Promise<Client> {
-  return inTransaction(ctx, async (tx) => {
+  const changed = await inTransaction(ctx, async (tx) => {
     const [client] = await tx.db
       .update(clients)
       .set({ status, version: sql`${clients.version} + 1` })
@@ -173,6 +179,8 @@ export function setClientStatus(
     if (!unchanged) throw new OAuthError("not_found", "There is no client with this id.");
     return unchanged;
   });
+  ctx.recent.forget(recentKey(clientId));
+  return changed;
 }
 
 /** Removes dynamic registrations that were never used in time and that no person's grant stands on. */

@@ -24,6 +24,10 @@ const MAX_RESOURCES = 10_000;
 export const listResources = (ctx: Context): Promise<Resource[]> =>
   ctx.db.select().from(resources).orderBy(asc(resources.createdAt)).limit(MAX_RESOURCES);
 
+/** The registered resources as they were at most a second ago. */
+const listResourcesRecently = async (ctx: Context): Promise<readonly Resource[]> =>
+  (await ctx.recent.read("resources", () => listResources(ctx))) ?? [];
+
 /** The server's own resource: what a token is for when nobody names one (client quirk Q27). */
 const ownResource = ({ serverUrl }: Context["settings"]) => ({
   resource: serverUrl,
@@ -110,6 +114,12 @@ export async function findRegisteredResource(
   return "found" in match ? match.found : undefined;
 }
 
+/** Whether a client that sends `requested` means `resource`; it may repeat the alias or origin it asked with. */
+export async function meansResource(ctx: Context, requested: string, resource: string): Promise<boolean> {
+  if (sameResource(requested, resource)) return true;
+  return (await findRegisteredResource(ctx, requested))?.resource === resource;
+}
+
 /**
  * What a client's `resource` parameter means (RFC 8707 §2).
  * Unregistered ones are accepted in local mode, or where the client's registration names them (D17).
@@ -120,18 +130,47 @@ export async function resolveTarget(
   requested: string | undefined,
 ): Promise<Target> {
   const identifier = requested === undefined ? ctx.settings.serverUrl : parseResource(requested);
+  const recent = registeredTarget(ctx, await listResourcesRecently(ctx), identifier);
+  if (recent) return recent;
+  // Not among those of a second ago: it may have been registered since, here or on another instance.
   const known = await listResources(ctx);
-  const match = findResource(known, identifier);
-  if ("found" in match) return { ...match.found, registered: true };
+  const registered = registeredTarget(ctx, known, identifier);
+  if (registered) return registered;
   if (ctx.settings.localMode || client.allowedResources.includes(identifier)) {
     return { resource: identifier, name: new URL(identifier).host, scopes: [], registered: false };
   }
-  const candidates =
-    match.candidates.length > 0 ? match.candidates : known.map(({ resource }) => resource).slice(0, 10);
+  const match = findResource(known, identifier);
+  const near = "found" in match ? [] : match.candidates;
+  const candidates = (near.length > 0 ? near : known.map(({ resource }) => resource)).slice(0, 10).join(", ");
   throw new OAuthError(
     "invalid_target",
-    `This server does not protect ${identifier}. It knows: ${candidates.join(", ")}.`,
+    `This server does not protect ${identifier}. It knows: ${candidates}.`,
   );
+}
+
+function registeredTarget(
+  { settings }: Context,
+  known: readonly Resource[],
+  identifier: string,
+): Target | undefined {
+  const match = findResource(known, identifier);
+  const found = "found" in match ? match.found : onlyOfOrigin(settings, known, identifier);
+  if (!found) return undefined;
+  const own = found.resource === settings.serverUrl ? settings.scopesSupported : [];
+  const scopes = [...found.scopes, ...own.map((name) => describeScope({ scopes: [] }, name))];
+  return { resource: found.resource, name: found.name, scopes, registered: true };
+}
+
+/** With `AUTHGENT_RESOURCE_MATCH=origin` any path of a host means the one resource registered there. */
+function onlyOfOrigin(
+  { resourceMatch }: Context["settings"],
+  known: readonly Resource[],
+  identifier: string,
+) {
+  if (resourceMatch !== "origin") return undefined;
+  const { origin } = new URL(identifier);
+  const [only, ...others] = known.filter(({ resource }) => new URL(resource).origin === origin);
+  return others.length === 0 ? only : undefined;
 }
 
 const RANK: Record<Role, number> = { member: 0, approver: 1, admin: 2 };

@@ -6,9 +6,10 @@ import { decisionPurpose } from "@/lib/http/decision";
 import { answer } from "@/lib/http/routes";
 import { hashSecret, newSecret } from "@/lib/ids";
 import { findApproval } from "@/lib/services/approvals";
+import { createResource } from "@/lib/services/resources";
 import { createSession } from "@/lib/services/sessions";
 import { createLocalUser, type User } from "@/lib/services/users";
-import { type TestContext, unique } from "./context";
+import { SECRET_KEY, type TestContext, unique } from "./context";
 
 /** A registered client, as the app behind it knows itself. */
 export type App = { clientId: string; secret?: string; redirectUri: string };
@@ -35,6 +36,17 @@ type Init = RequestInit & { peer?: string };
 
 /** Who answers an authorization request: somebody new in a new browser, who allows all, unless told otherwise. */
 type By = From & { allow?: readonly string[] };
+
+/** The operator's key of `publicServer`. */
+export const ADMIN_KEY = "the-operators-key-of-the-tests";
+
+/** A server that is not in local mode: its issuer is public, and so is the address it listens on. */
+export const publicServer = {
+  AUTHGENT_SERVER_URL: "https://auth.example.com",
+  AUTHGENT_HOST: "0.0.0.0",
+  AUTHGENT_SECRET_KEY: SECRET_KEY,
+  AUTHGENT_ADMIN_API_KEY: ADMIN_KEY,
+};
 
 const REDIRECT_URI = "http://127.0.0.1:33418/callback";
 
@@ -188,7 +200,31 @@ export function connect(t: TestContext) {
   const tokensFor = async (app: App, params: Fields = {}, by: By = {}): Promise<Tokens> =>
     tokensOf(await redeem(app, await codeFor(app, params, by)));
 
+  /** What the server says of a token to its operator, or in local mode to anybody (RFC 7662 §2.2). */
+  async function introspect(token: string): Promise<Record<string, unknown>> {
+    const { adminApiKey } = ctx.settings;
+    return (await form("/introspect", { token }, adminApiKey ? { "x-admin-key": adminApiKey } : {})).json();
+  }
+
+  type Protected = {
+    scopes?: readonly string[];
+    aliases?: readonly string[];
+    introspectionClients?: string[];
+  };
+
+  /** Registers a resource with scopes in words nobody reads here. */
+  async function protect(
+    resource: string,
+    { scopes = [], aliases = [], introspectionClients = [] }: Protected,
+  ) {
+    const described = scopes.map((name) => ({ name, description: `May ${name}`, risk: "low" as const }));
+    const input = { resource, name: resource, scopes: described, aliases, introspectionClients };
+    await createResource(ctx, input, "test");
+    return resource;
+  }
+
   return {
+    ...{ introspect, protect },
     ...{ call, form, json, post, csrf, cookies },
     ...{ register, registerPublic, registerConfidential, signIn, signInAgain },
     ...{ authorize, requestOf, consent, answerFor, codeFor, token, redeem, refresh, tokensFor },

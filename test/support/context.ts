@@ -5,7 +5,7 @@ import { loadSettings } from "@/lib/settings";
 import { openSecondConnection, openTestDatabase, type TestDatabase } from "./databases";
 
 /** The same for all contexts of a worker: they share its database. */
-const SECRET_KEY = "test-secret-key-that-is-64-characters-long-0123456789-abcdefghij";
+export const SECRET_KEY = "test-secret-key-that-is-64-characters-long-0123456789-abcdefghij";
 
 export type TestContext = {
   ctx: Context;

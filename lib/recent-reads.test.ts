@@ -1,0 +1,56 @@
+import { describe, expect, it } from "vitest";
+import { recentReads } from "./recent-reads";
+
+function counting<T>(value: T) {
+  const load = async () => {
+    load.count += 1;
+    return value;
+  };
+  load.count = 0;
+  return load;
+}
+
+describe("recent reads", () => {
+  it("reads once a second, however many ask", async () => {
+    let now = 0;
+    const recent = recentReads(() => new Date(now));
+    const load = counting("value");
+    expect(await Promise.all([recent.read("a", load), recent.read("a", load)])).toEqual(["value", "value"]);
+    now = 999;
+    await recent.read("a", load);
+    expect(load.count).toBe(1);
+    now = 1000;
+    await recent.read("a", load);
+    expect(load.count).toBe(2);
+  });
+
+  it("never remembers that something was not found", async () => {
+    const recent = recentReads(() => new Date(0));
+    const load = counting(undefined);
+    await recent.read("a", load);
+    await recent.read("a", load);
+    expect(load.count).toBe(2);
+  });
+
+  it("never remembers a failure", async () => {
+    const recent = recentReads(() => new Date(0));
+    await expect(recent.read("a", () => Promise.reject(new Error("away")))).rejects.toThrow("away");
+    expect(await recent.read("a", async () => "back")).toBe("back");
+  });
+
+  it("drops what was changed here", async () => {
+    const recent = recentReads(() => new Date(0));
+    await recent.read("a", async () => "old");
+    recent.forget("a");
+    expect(await recent.read("a", async () => "new")).toBe("new");
+  });
+
+  it("holds a bounded number of entries", async () => {
+    const recent = recentReads(() => new Date(0));
+    const load = counting("value");
+    await recent.read("first", load);
+    for (let index = 0; index < 10_000; index += 1) await recent.read(`other ${index}`, async () => 1);
+    await recent.read("first", load);
+    expect(load.count).toBe(2);
+  });
+});
