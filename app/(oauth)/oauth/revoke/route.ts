@@ -1,0 +1,4 @@
+import { mount } from "@/app/mount";
+
+/** Revocation endpoint, by its other path (product decision D4). */
+export const { DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT } = mount();

@@ -1,0 +1,68 @@
+import { describe, expect, it } from "vitest";
+import { groupCommit } from "./group-commit";
+
+const overload = () => new Error("overloaded");
+
+/** A commit that waits to be told how it ends. */
+function controlled() {
+  const flights: { items: readonly number[]; succeed: () => void; fail: (error: Error) => void }[] = [];
+  const commit = (items: readonly number[]) =>
+    new Promise<void>((succeed, fail) => {
+      flights.push({ items, succeed, fail });
+    });
+  return { flights, commit };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe("group commit", () => {
+  it("commits what arrives together, together", async () => {
+    const { flights, commit } = controlled();
+    const append = groupCommit(commit, { overload });
+    const appended = Promise.all([append(1), append(2), append(3)]);
+    await turn();
+    expect(flights.map(({ items }) => items)).toEqual([[1, 2, 3]]);
+    flights[0]?.succeed();
+    await appended;
+  });
+
+  it("answers nobody before the commit that holds their item", async () => {
+    const { flights, commit } = controlled();
+    const append = groupCommit(commit, { overload, maxFlights: 1 });
+    const answered: number[] = [];
+    void append(1).then(() => answered.push(1));
+    await turn();
+    void append(2).then(() => answered.push(2));
+    await turn();
+    expect(answered).toEqual([]);
+    flights[0]?.succeed();
+    await turn();
+    expect(answered).toEqual([1]);
+    flights[1]?.succeed();
+    await turn();
+    expect(answered).toEqual([1, 2]);
+  });
+
+  it("refuses every caller of a commit that failed, and nobody else", async () => {
+    const { flights, commit } = controlled();
+    const append = groupCommit(commit, { overload, maxFlights: 1 });
+    const first = Promise.allSettled([append(1), append(2)]);
+    await turn();
+    const second = append(3);
+    flights[0]?.fail(new Error("disk full"));
+    expect((await first).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    await turn();
+    flights[1]?.succeed();
+    await second;
+  });
+
+  it("sheds load instead of queueing without end", async () => {
+    const { commit } = controlled();
+    const append = groupCommit(commit, { overload, maxFlights: 1, maxBatch: 1, maxWaiting: 2 });
+    void append(1);
+    await turn();
+    void append(2);
+    void append(3);
+    await expect(append(4)).rejects.toThrow("overloaded");
+  });
+});

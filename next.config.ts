@@ -1,0 +1,26 @@
+import type { NextConfig } from "next";
+
+const config: NextConfig = {
+  // Native code, WebAssembly and drivers stay packages: a bundle would lose the files they load.
+  serverExternalPackages: [
+    "@electric-sql/pglite",
+    "@node-rs/argon2",
+    "drizzle-orm",
+    "postgres",
+    "rate-limiter-flexible",
+    "undici",
+  ],
+  outputFileTracingIncludes: {
+    "/*": [
+      "./db/migrations/**/*",
+      "./dist/pglite-template.tgz",
+      "./node_modules/@electric-sql/pglite/dist/*.{wasm,data}",
+    ],
+  },
+  poweredByHeader: false,
+  // A compressed page with a secret in it can be measured from outside (BREACH); pages are small.
+  compress: false,
+  productionBrowserSourceMaps: false,
+};
+
+export default config;
