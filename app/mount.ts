@@ -4,7 +4,7 @@ import { answer } from "@/lib/http/routes";
 import { runningContext } from "@/lib/running-context";
 import { connectionOf } from "./connection";
 
-type Handler = (request: Request, segments: { params: Promise<Params> }) => Promise<Response>;
+type Handler = (request: Request, segments: { params: Promise<Params | undefined> }) => Promise<Response>;
 type Params = Record<string, string | string[] | undefined>;
 type Handlers = Record<"DELETE" | "GET" | "HEAD" | "OPTIONS" | "PATCH" | "POST" | "PUT", Handler>;
 
@@ -54,7 +54,7 @@ async function readBody({ body }: Request): Promise<Uint8Array<ArrayBuffer> | "t
   return Buffer.concat(chunks);
 }
 
-const single = (params: Params): Record<string, string> =>
+const single = (params: Params = {}): Record<string, string> =>
   Object.fromEntries(
     Object.entries(params).flatMap(([name, value]) => (typeof value === "string" ? [[name, value]] : [])),
   );

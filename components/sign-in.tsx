@@ -12,6 +12,8 @@ export type SignInView = {
   providers: readonly { name: string; label: string }[];
   /** Whether Email and Password are asked for. */
   local: boolean;
+  /** Whether a provider has to ask who it is, even if it still knows somebody. */
+  again?: boolean;
   error?: string | undefined;
   /** What else may help, such as where the first admin finds the sign-in link. */
   notes: readonly string[];
@@ -98,6 +100,7 @@ function Hidden({ view }: { view: SignInView }) {
     <>
       <input type="hidden" name="csrf" value={view.csrf} />
       <input type="hidden" name="continue" value={view.continueTo} />
+      {view.again && <input type="hidden" name="again" />}
     </>
   );
 }

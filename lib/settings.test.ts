@@ -33,7 +33,7 @@ describe("defaults", () => {
         serverUrl: "http://localhost:8000",
         host: "127.0.0.1",
         port: 8000,
-        logLevel: "info",
+        logLevel: "warn",
         databaseUrl: "pglite://./.authgent/db",
         databasePoolSize: 10,
         allowEphemeral: false,

@@ -4,7 +4,7 @@ import { installPackages, requireNode, tool } from "./packages.mjs";
 import { CommandFailed, duration, must, step } from "./progress.mjs";
 
 const UNIT_SECONDS = 420;
-const E2E_SECONDS = 600;
+const E2E_SECONDS = 900;
 
 /** One line of the summary for each stage that ran or could not. */
 const stages = [];
@@ -29,25 +29,22 @@ async function everything() {
   for (const { title, check } of checks)
     await stage(title, () => step(title, check).then(() => ({ passed: 1, failed: 0 })));
   await stage("unit and spec tests on PGlite", (title) => vitest(title, "pglite", ""));
-  await onPostgres(ensurePostgres);
-  const built = await stage("build", build);
-  await stage("browser tests", (title) => {
-    if (built.failed > 0) throw new CommandFailed("not run, because the build failed", "");
-    if (browser.failed > 0) throw new CommandFailed("not run, because there is no browser", "");
-    return playwright(title);
-  });
-}
-
-async function onPostgres(ensurePostgres) {
-  const postgres = await stage("PostgreSQL", ensurePostgres);
-  await stage("unit and spec tests on PostgreSQL", async (title) => {
-    if (!postgres.result) throw new CommandFailed("not run, because there is no PostgreSQL", "");
-    try {
-      return await vitest(title, "postgres", postgres.result.url);
-    } finally {
-      await postgres.result.stop();
-    }
-  });
+  const postgres = await stage("PostgreSQL", () => ensurePostgres());
+  try {
+    await stage("unit and spec tests on PostgreSQL", (title) => {
+      if (!postgres.result) throw new CommandFailed("not run, because there is no PostgreSQL", "");
+      return vitest(title, "postgres", postgres.result.url);
+    });
+    const built = await stage("build", build);
+    await stage("browser tests", (title) => {
+      if (built.failed > 0) throw new CommandFailed("not run, because the build failed", "");
+      if (browser.failed > 0) throw new CommandFailed("not run, because there is no browser", "");
+      if (!postgres.result) throw new CommandFailed("not run, because there is no PostgreSQL", "");
+      return playwright(title, postgres.result.url);
+    });
+  } finally {
+    await postgres.result?.stop();
+  }
 }
 
 /** Runs one stage and keeps its counts; a stage that breaks counts as one failure, and says why at once. */
@@ -83,8 +80,9 @@ function vitest(title, name, databaseUrl) {
   }));
 }
 
-function playwright(title) {
-  const runTests = () => must(tool("playwright"), ["test"], { timeoutSeconds: E2E_SECONDS });
+function playwright(title, databaseUrl) {
+  const options = { env: { TEST_DATABASE_URL: databaseUrl }, timeoutSeconds: E2E_SECONDS };
+  const runTests = () => must(tool("playwright"), ["test"], options);
   return counted(title, "test-results/e2e.json", runTests, ({ stats }) => ({
     passed: stats.expected + stats.flaky,
     failed: stats.unexpected,

@@ -28,6 +28,8 @@ export type RunningServer = {
   output(): string;
   /** Ends the server and removes its folder. */
   stop(): Promise<void>;
+  /** Kills it as a crash would, without a word. */
+  kill(): Promise<void>;
 };
 
 /** Starts the production build as `npm start` does, and resolves once it is ready for requests. */
@@ -55,13 +57,19 @@ export async function startServer(options: StartOptions = {}): Promise<RunningSe
     process.off("exit", killNow);
     await rm(folder, { recursive: true, force: true });
   };
+  const kill = async () => {
+    const ended = once(child, "exit");
+    child.kill("SIGKILL");
+    await ended;
+    process.off("exit", killNow);
+  };
   try {
     await untilReady(child, url);
   } catch (error) {
     await stop();
     throw new Error(`The server did not become ready.\n${output()}`, { cause: error });
   }
-  return { url, output, stop };
+  return { url, output, stop, kill };
 }
 
 function surroundings() {

@@ -56,5 +56,5 @@ function toRequest(incoming) {
   const hasBody = method !== "GET" && method !== "HEAD" && method !== "OPTIONS";
   const body = hasBody ? { body: Readable.toWeb(incoming), duplex: "half" } : {};
   const pairs = Object.entries(headers).flatMap(([name, value]) => [value].flat().map((one) => [name, one]));
-  return new Request(new URL(incoming.url, resource), { method, headers: pairs, ...body });
+  return new Request(new URL(resource).origin + incoming.url, { method, headers: pairs, ...body });
 }

@@ -41,10 +41,9 @@ async function introspect(endpoint, headers, token) {
     signal: AbortSignal.timeout(5000),
   }).catch(() => undefined);
   if (answer?.ok) return answer.json();
-  const why = answer
-    ? `refused to answer (${answer.status}): check INTROSPECTION_CLIENT_ID and its secret`
-    : "does not answer";
-  throw new OAuthError(OAuthErrorCode.ServerError, `The authorization server ${why}.`);
+  if (answer)
+    console.error(`${endpoint} answers ${answer.status}: check INTROSPECTION_CLIENT_ID and its secret.`);
+  throw new OAuthError(OAuthErrorCode.ServerError, "The authorization server does not answer. Try again.");
 }
 
 /** Id and secret are form-encoded first (RFC 6749 §2.3.1). */

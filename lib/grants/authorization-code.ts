@@ -3,7 +3,7 @@ import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { isCodeVerifier, matchesChallenge } from "@/lib/oauth/pkce";
 import { matchesRedirectUri } from "@/lib/oauth/redirect-uri";
-import { formatScope } from "@/lib/oauth/scope";
+import { formatScope, intersectScope } from "@/lib/oauth/scope";
 import {
   type AuthorizationCode,
   consumeCode,
@@ -16,10 +16,10 @@ import { record } from "@/lib/services/events";
 import { findGrant, touchGrantUse } from "@/lib/services/grants";
 import { meansResource } from "@/lib/services/resources";
 import {
+  killReplayedFamily,
   mintAccessToken,
   mintRefreshToken,
   newFamily,
-  revokeFamily,
   storeAccessToken,
   storeFamily,
   storeRefreshToken,
@@ -51,8 +51,8 @@ export const authorizationCode = defineGrant({
       throw new OAuthError("invalid_target", `This code is for ${code.resource}.`);
     }
     await checkVerifier(ctx, code, params.code_verifier);
-    await checkGrant(ctx, code);
-    return (await redeem(ctx, client, code, address)) ?? refuseReplay(ctx, code, address);
+    const scope = [...(await remainingScope(ctx, code))];
+    return (await redeem(ctx, client, { ...code, scope }, address)) ?? refuseReplay(ctx, code, address);
   },
 });
 
@@ -83,9 +83,13 @@ async function checkVerifier(
   throw new OAuthError("invalid_grant", "code_verifier does not match the code_challenge of this code.");
 }
 
-async function checkGrant(ctx: Context, code: AuthorizationCode): Promise<void> {
+/** What is left of the code's scope: the person may have narrowed or stopped the app since they answered. */
+async function remainingScope(ctx: Context, code: AuthorizationCode): Promise<readonly string[]> {
   const live = await findGrant(ctx, code.grantId);
-  if (live?.grant.status === "active" && live.user.status === "active") return;
+  if (live?.grant.status === "active" && live.user.status === "active") {
+    const scope = intersectScope(code.scope, live.grant.scope);
+    if (scope.length > 0 || code.scope.length === 0) return scope;
+  }
   throw new OAuthError(
     "invalid_grant",
     "The person has taken this permission back. Start again at the authorization endpoint.",
@@ -166,18 +170,6 @@ async function redeem(
  * revoke (when possible) all tokens previously issued based on that authorization code." (RFC 6749 §4.1.2)
  */
 async function refuseReplay(ctx: Context, code: AuthorizationCode, address: string): Promise<never> {
-  const { familyId, clientId, userId } = code;
-  await revokeFamily(ctx, {
-    familyId,
-    because: "authorization code replayed",
-    event: {
-      type: "token.replay_detected",
-      actor: `client:${clientId}`,
-      subject: `user:${userId}`,
-      clientId,
-      data: { credential: "authorization_code", family: familyId },
-      address,
-    },
-  });
+  await killReplayedFamily(ctx, code, { credential: "authorization_code", address });
   throw new OAuthError("invalid_grant", INVALID_CODE, { reason: "replayed authorization code" });
 }

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { OAuthError } from "@/lib/errors";
 import { formatScope, parseScope } from "@/lib/oauth/scope";
 import { touchClient } from "@/lib/services/clients";
-import { grantableScope, requestedScope, resolveTarget } from "@/lib/services/resources";
+import { ownScope, requestedScope, resolveTarget } from "@/lib/services/resources";
 import { mintAccessToken } from "@/lib/services/tokens";
 import { defineGrant } from "./grant";
 import { oneResource } from "./one-resource";
@@ -23,7 +23,7 @@ export const clientCredentials = defineGrant({
     }
     const asked = params.scope === undefined ? undefined : parseScope(params.scope);
     const target = await resolveTarget(ctx, client, oneResource(resources) ?? client.allowedResources[0]);
-    const scope = strictScope(grantableScope(ctx, { client, target, asked }), asked);
+    const scope = strictScope(ownScope(ctx, { client, target, asked }), asked);
     const ttl = ctx.settings.clientCredentialsTtl ?? ctx.settings.accessTokenTtl;
     const subject = `client:${client.clientId}`;
     const minted = await mintAccessToken(ctx, {

@@ -7,15 +7,15 @@ import { deriveKey, open, seal } from "@/lib/secret-key";
 import { type Client, touchClient } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { touchGrantUse } from "@/lib/services/grants";
-import { meansResource } from "@/lib/services/resources";
+import { meansResource, meantScope } from "@/lib/services/resources";
 import {
   consumeRefreshToken,
   findRefreshToken,
   isRefreshTokenLive,
+  killReplayedFamily,
   mintAccessToken,
   mintRefreshToken,
   type RefreshTokenState,
-  revokeFamily,
   storeAccessToken,
   storeRefreshToken,
 } from "@/lib/services/tokens";
@@ -57,7 +57,7 @@ export const refreshToken = defineGrant({
 function remainingScope({ token, grant }: RefreshTokenState, asked: string | undefined): readonly string[] {
   const held = intersectScope(token.scope, grant.scope);
   if (token.scope.length > 0 && held.length === 0) throw new OAuthError("invalid_grant", INVALID_TOKEN);
-  return asked === undefined ? held : narrowScope(held, parseScope(asked));
+  return asked === undefined ? held : narrowScope(held, meantScope(held, parseScope(asked)));
 }
 
 async function checkResource(
@@ -153,23 +153,9 @@ async function repeat(
     ) as TokenResponse;
   }
   // A repeat that differs inside the overlap is refused, but it is no proof of theft.
-  if (!withinOverlap) await killFamily(ctx, token, request.address);
+  // Past it, "the authorization server … revokes the active refresh token", with its family (RFC 9700 §4.14.2).
+  if (!withinOverlap) {
+    await killReplayedFamily(ctx, token, { credential: "refresh_token", address: request.address });
+  }
   throw new OAuthError("invalid_grant", INVALID_TOKEN, { reason: "refresh token used again" });
-}
-
-/** "the authorization server … revokes the active refresh token" of the whole family (RFC 9700 §4.14.2). */
-async function killFamily(ctx: Context, token: RefreshTokenState["token"], address: string): Promise<void> {
-  const { familyId, clientId, userId } = token;
-  await revokeFamily(ctx, {
-    familyId,
-    because: "refresh token replayed",
-    event: {
-      type: "token.replay_detected",
-      actor: `client:${clientId}`,
-      subject: `user:${userId}`,
-      clientId,
-      data: { credential: "refresh_token", family: familyId },
-      address,
-    },
-  });
 }

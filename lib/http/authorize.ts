@@ -9,7 +9,7 @@ import { resolveDocumentClient } from "@/lib/services/client-documents";
 import { type Client, findClient } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { findStandingGrant } from "@/lib/services/grants";
-import { grantableScope, requestedScope, resolveTarget } from "@/lib/services/resources";
+import { grantableScope, requestedScope, resolveTarget, scopeOfRole } from "@/lib/services/resources";
 import { isFresh, type SignedIn } from "@/lib/services/sessions";
 import type { Call } from "./call";
 import { browserCookieName, setCookie } from "./cookies";
@@ -71,7 +71,7 @@ async function begin(
   const target = await resolveTarget(ctx, client, resources[0]);
   const by = await sessionOf(ctx, call.request);
   const grantable = grantableScope(ctx, { client, target, asked, ...(by ? { role: by.user.role } : {}) });
-  const scope = requestedScope(grantable, asked);
+  const scope = requestedScope(grantable, asked, client.scope ?? []);
   const { prompt, maxAge, codeChallenge, state, nonce } = request;
   const stored = {
     redirectUri,
@@ -128,16 +128,12 @@ function needsSignIn(ctx: Context, { request, createdAt }: Approval, { session }
  * Whether the person must be asked. Apps that named themselves are always asked about (client quirk Q24):
  * their client id proves nothing about who uses it.
  */
-async function needsAnswer(
-  ctx: Context,
-  { request }: Call,
-  approval: Approval,
-  by: SignedIn,
-): Promise<boolean> {
-  if (ctx.settings.consentMode === "auto_approve") return false;
+async function needsAnswer(ctx: Context, call: Call, approval: Approval, by: SignedIn): Promise<boolean> {
+  // Not for requests that came through a tunnel or a proxy: they are never served openly (product decision D1).
+  if (ctx.settings.consentMode === "auto_approve" && call.isLocal) return false;
   if (approval.client.kind !== "static" || approval.request.prompt.includes("consent")) return true;
   // A remembered answer is used only when the browser was not sent here by a page of somebody else's.
-  const site = request.headers.get("sec-fetch-site");
+  const site = call.request.headers.get("sec-fetch-site");
   if (site !== null && site !== "none" && site !== "same-origin") return true;
   const { clientId, request: asked } = approval;
   const standing = await findStandingGrant(ctx, { userId: by.user.id, clientId, resource: asked.resource });
@@ -169,7 +165,11 @@ async function answerWithoutAsking(
 ) {
   const view = await openApproval(ctx, { id, userId: by.user.id, browser });
   if (view.state !== "open") throw new OAuthError("access_denied", "This request was answered already.");
-  const allow = view.approval.request.scope;
+  const { request } = view.approval;
+  const allow = await scopeOfRole(ctx, request, by.user.role);
+  if (allow.length === 0 && request.scope.length > 0) {
+    throw new OAuthError("access_denied", "Ask for less: this person may not grant any of it.");
+  }
   const decided = await decideConsent(ctx, { id, by, browser, allow, address });
   if (decided.outcome !== "approved")
     throw new OAuthError("access_denied", "This request was answered already.");

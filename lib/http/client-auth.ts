@@ -1,6 +1,7 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { hashSecret, matchesSecret } from "@/lib/ids";
+import { freshenDocumentClient } from "@/lib/services/client-documents";
 import { type Client, findClientRecently } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { addressKey } from "@/lib/services/rate-limits";
@@ -34,21 +35,28 @@ export async function authenticateClient(
   const presented = presentedCredentials(call.request, fields);
   const key = `${presented.clientId.slice(0, 200)} ${addressKey(call.address)}`;
   const { secret } = presented;
-  if (secret !== undefined) {
-    const allowance = await ctx.limits.check("clientSecret", key);
-    if (!allowance.allowed) throw tooManyRequests(allowance.retryAfter);
-  }
+  if (secret !== undefined) await refuseGuessing(ctx, key);
   const client = await findClientRecently(ctx, presented.clientId);
   // Compared even without a client, so that a wrong secret and an unknown client take the same time.
   const matches = secret !== undefined && matchesSecret(secret, client?.secretHash ?? NO_SECRET);
   const isPublic = client?.tokenEndpointAuthMethod === "none";
   const proven = isPublic ? secret === undefined : matches && client?.secretHash != null;
-  if (client && proven && client.status === "active") return { client, authMethod: presented.authMethod };
+  if (client && proven && client.status === "active") {
+    return { client: await freshenDocumentClient(ctx, client), authMethod: presented.authMethod };
+  }
   if (secret !== undefined) await countFailure(ctx, call, key, client);
   throw refused(client ? "wrong credentials or disabled" : "unknown client");
 }
 
 const NO_SECRET = hashSecret("no client has this secret");
+
+/** Too many wrong secrets from here close the door to right ones too; looked up at most once a second. */
+async function refuseGuessing(ctx: Context, key: string): Promise<void> {
+  const allowance = await ctx.recent.read(guessing(key), () => ctx.limits.check("clientSecret", key));
+  if (allowance && !allowance.allowed) throw tooManyRequests(allowance.retryAfter);
+}
+
+const guessing = (key: string): string => `guessing ${key}`;
 
 async function countFailure(
   ctx: Context,
@@ -57,6 +65,7 @@ async function countFailure(
   client: Client | undefined,
 ): Promise<void> {
   await ctx.limits.take("clientSecret", key);
+  ctx.recent.forget(guessing(key));
   if (!client) return;
   const { clientId } = client;
   await record(ctx, {
@@ -68,19 +77,21 @@ async function countFailure(
   });
 }
 
+const twoMethods = () =>
+  new OAuthError(
+    "invalid_request",
+    "Authenticate once: by the Authorization header or in the body, not both.",
+  );
+
 /** What the request presents; two methods at once are refused (RFC 6749 §2.3). */
 function presentedCredentials(request: Request, fields: Readonly<Record<string, string>>): Presented {
   const basic = basicCredentials(request.headers.get("authorization"));
   const { client_id: clientId, client_secret: secret, client_assertion: assertion } = fields;
+  if (assertion !== undefined && (basic || secret !== undefined)) throw twoMethods();
   if (assertion !== undefined) throw refused("client_assertion is not supported by this release");
   if (basic) {
     // "The client MUST NOT use more than one authentication method in each request."
-    if (secret !== undefined) {
-      throw new OAuthError(
-        "invalid_request",
-        "Authenticate once: by the Authorization header or in the body, not both.",
-      );
-    }
+    if (secret !== undefined) throw twoMethods();
     if (clientId !== undefined && clientId !== basic.clientId)
       throw refused("client_id differs from the Authorization header");
     return basic;
@@ -107,8 +118,10 @@ function basicCredentials(header: string | null): Presented | undefined {
 
 function formDecode(value: string): string {
   try {
-    return decodeURIComponent(value.replaceAll("+", " "));
+    const decoded = decodeURIComponent(value.replaceAll("+", " "));
+    if (!decoded.includes("\0")) return decoded;
   } catch {
-    throw refused("Basic credentials are not form-encoded");
+    // Told below.
   }
+  throw refused("Basic credentials are not form-encoded, or hold NUL");
 }

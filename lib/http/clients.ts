@@ -16,7 +16,7 @@ import { json, parseJsonAs, readJson, readJsonAs } from "./json";
 import { requireOperator } from "./operator";
 
 /** What an operator says of a client beside the members of RFC 7591. */
-const Operators = z.object({
+export const Operators = z.object({
   scope: z
     .string()
     .transform((value) => value.split(" ").filter(Boolean))
@@ -34,8 +34,8 @@ const GRANTS = ["authorization_code", "refresh_token", "client_credentials"];
 export async function createClientEndpoint(ctx: Context, call: Call): Promise<Response> {
   const actor = await requireOperator(ctx, call);
   const body = await readJson(call.request);
-  const metadata = parseClientMetadata(body, { grantTypes: GRANTS, authMethods: AUTH_METHODS });
   const { scope = null, allowed_resources: allowedResources } = parseJsonAs(body, Operators);
+  const metadata = parseClientMetadata(body, { grantTypes: GRANTS, authMethods: AUTH_METHODS });
   const { client, clientSecret } = await registerClient(ctx, {
     metadata,
     kind: "static",
@@ -61,7 +61,11 @@ export async function listClientsEndpoint(ctx: Context, call: Call): Promise<Res
 }
 
 /** A client id may be a URL, so it travels as a query parameter. */
-const clientIdOf = ({ url }: Call): string => url.searchParams.get("client_id") ?? "";
+function clientIdOf({ url }: Call): string {
+  const clientId = url.searchParams.get("client_id") ?? "";
+  if (clientId.includes("\0")) throw new OAuthError("invalid_request", "Send no NUL characters.");
+  return clientId;
+}
 
 /** `GET /clients/one?client_id=…`: one client. */
 export async function getClientEndpoint(ctx: Context, call: Call): Promise<Response> {
@@ -71,7 +75,8 @@ export async function getClientEndpoint(ctx: Context, call: Call): Promise<Respo
   return json(toWire(client));
 }
 
-const ClientPatch = z.strictObject({ status: z.enum(["active", "disabled"]) });
+/** What an operator may change of a client. */
+export const ClientPatch = z.strictObject({ status: z.enum(["active", "disabled"]) });
 
 /** `PATCH /clients/one?client_id=…`: disables a client, or enables it again. */
 export async function updateClientEndpoint(ctx: Context, call: Call): Promise<Response> {

@@ -4,6 +4,7 @@ import { OAuthError } from "@/lib/errors";
 import { redirectKind } from "@/lib/oauth/redirect-uri";
 import { type Approval, type DecisionOutcome, decideConsent, openApproval } from "@/lib/services/approvals";
 import { findStandingGrant } from "@/lib/services/grants";
+import { scopeOfRole } from "@/lib/services/resources";
 import type { SignedIn } from "@/lib/services/sessions";
 import { codeRedirect, errorRedirect } from "./authorize";
 import type { Call } from "./call";
@@ -38,7 +39,10 @@ export async function decisionEndpoint(ctx: Context, call: Call): Promise<Respon
   return sendBack(ctx, decided.approval, redirectOf(ctx, decided));
 }
 
-/** Only what the app asked for can be allowed, whatever the form says; what stands already needs no tick. */
+/**
+ * Only what the app asked for can be allowed, whatever the form says, and only by a person whose role may:
+ * who asked was perhaps not signed in yet. What stands already needs no tick.
+ */
 async function allowedScope(
   ctx: Context,
   { request, clientId }: Approval,
@@ -46,7 +50,8 @@ async function allowedScope(
   chosen: readonly string[],
 ) {
   const standing = await findStandingGrant(ctx, { userId: by.user.id, clientId, resource: request.resource });
-  return request.scope.filter((name) => chosen.includes(name) || standing?.scope.includes(name));
+  const own = await scopeOfRole(ctx, request, by.user.role);
+  return own.filter((name) => chosen.includes(name) || standing?.scope.includes(name));
 }
 
 const notYours = () =>
@@ -69,7 +74,8 @@ function sendBack({ settings }: Context, { client, request }: Approval, location
   return returnPage({ issuerHost: new URL(settings.serverUrl).host, app: client.name, url: location, kind });
 }
 
-const DecisionBody = z.strictObject({
+/** The answer of a person to one approval. */
+export const DecisionBody = z.strictObject({
   decision: z.enum(["allow", "deny"]),
   scope: z.array(z.string().max(200)).max(100).optional(),
 });

@@ -62,7 +62,8 @@ async function attempt(ctx: Context, route: Route, call: Call): Promise<Attempt>
 
 function handlerFor(route: Route, method: string) {
   if (method === "HEAD") return route.head ? route.methods.GET : undefined;
-  return route.methods[method as Method];
+  // A method is whatever the caller wrote: "constructor" names no handler of ours.
+  return Object.hasOwn(route.methods, method) ? route.methods[method as Method] : undefined;
 }
 
 async function takeFromBucket(ctx: Context, { bucket }: Route, { address }: Call): Promise<void> {

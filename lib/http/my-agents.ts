@@ -1,13 +1,21 @@
 import type { Context } from "@/lib/context";
-import { isOAuthError } from "@/lib/errors";
+import { isOAuthError, OAuthError } from "@/lib/errors";
 import { releaseApprovals } from "@/lib/services/approvals";
 import { narrowGrant, stopGrant } from "@/lib/services/grants";
 import { endSession } from "@/lib/services/sessions";
 import type { Call } from "./call";
 import { bindingOf, sessionCookieName, setCookie } from "./cookies";
-import { checkCsrf } from "./csrf";
+import { checkCsrf, isSameOrigin } from "./csrf";
 import { readFormParams } from "./form";
-import { browserOfCall, loginPath, type PersonForm, readPersonForm, seeOther, sessionOf } from "./session";
+import {
+  browserOfCall,
+  localPath,
+  loginPath,
+  type PersonForm,
+  readPersonForm,
+  seeOther,
+  sessionOf,
+} from "./session";
 
 /** What the forms are for that concern the person and not one question: those on `/me`, and signing out. */
 export const ACCOUNT_PURPOSE = "account";
@@ -50,6 +58,13 @@ function onMe(act: (ctx: Context, call: Call, form: PersonForm) => Promise<strin
 export async function logoutEndpoint(ctx: Context, call: Call): Promise<Response> {
   const fields = await readFormParams(call.request);
   const by = await sessionOf(ctx, call.request);
+  // Browsers leave the cookie out of another site's post but would still take the empty one from its answer.
+  if (!isSameOrigin(ctx, call.request)) {
+    throw new OAuthError(
+      "forbidden",
+      "This form was sent from another site. Open the page here and try again.",
+    );
+  }
   const continueTo = localPath(fields.get("continue"));
   if (by) {
     const { browser } = browserOfCall(ctx, call);
@@ -60,11 +75,6 @@ export async function logoutEndpoint(ctx: Context, call: Call): Promise<Response
     await releaseApprovals(ctx, { userId: by.user.id, browser });
   }
   const gone = setCookie(ctx.settings, sessionCookieName(ctx.settings), "", { maxAge: 0 });
-  return seeOther(continueTo ? loginPath(continueTo) : "/login?signed-out", [gone]);
-}
-
-/** A path on this server, and nothing that a browser could take for another host. */
-export function localPath(value: string | null | undefined): string | undefined {
-  if (!value || !/^\/(?![/\\])[\x21-\x7e]*$/.test(value) || value.includes("\\")) return undefined;
-  return value.length <= 2000 ? value : undefined;
+  // The page then asks the identity provider anew: it would sign the same person in again without a word.
+  return seeOther(continueTo ? `${loginPath(continueTo)}&signed-out` : "/login?signed-out", [gone]);
 }

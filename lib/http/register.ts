@@ -2,6 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { hashSecret } from "@/lib/ids";
+import { bearerChallenge } from "@/lib/oauth/challenge";
 import { type ClientMetadata, parseClientMetadata, registrationResponse } from "@/lib/oauth/client-metadata";
 import { isKnownRedirectUri } from "@/lib/oauth/redirect-presets";
 import { registerClient } from "@/lib/services/clients";
@@ -49,7 +50,10 @@ async function registrar(ctx: Context, call: Call): Promise<string> {
       return requireOperator(ctx, call);
     case "token":
       if (hasRegistrationToken(ctx, call)) return "registration token";
-      throw unregistered("Send the initial access token the operator gave you as Authorization: Bearer.");
+      throw unregistered(
+        call,
+        "Send the initial access token the operator gave you as Authorization: Bearer.",
+      );
     case "constrained":
       // "everything else needs a credential" (product decision D1): with one there is nothing else to meet.
       if (hasRegistrationToken(ctx, call)) return "registration token";
@@ -71,9 +75,14 @@ function hasRegistrationToken({ settings }: Context, { request }: Call): boolean
 const sameSecret = (a: string, b: string): boolean =>
   timingSafeEqual(Buffer.from(hashSecret(a)), Buffer.from(hashSecret(b)));
 
-const unregistered = (description: string) =>
+/** "the resource server SHOULD NOT include an error code" when no credentials were sent (RFC 6750 §3.1). */
+const unregistered = ({ request }: Call, description: string) =>
   new OAuthError("invalid_token", description, {
-    headers: { "www-authenticate": 'Bearer error="invalid_token"' },
+    headers: {
+      "www-authenticate": bearerChallenge(
+        request.headers.has("authorization") ? { error: "invalid_token" } : {},
+      ),
+    },
   });
 
 /** Only a request of this machine to a server in local mode is served openly, whatever the policy says (D1). */
@@ -88,7 +97,7 @@ const offeredGrants = (ctx: Context, call: Call, actor: string): readonly string
 
 /** In local mode a registration that names neither grants nor addresses is a machine's (product decision D30). */
 function withLocalDefaults(call: Call, body: unknown): unknown {
-  if (!call.isLocal || typeof body !== "object" || body === null) return body;
+  if (!call.isLocal || typeof body !== "object" || body === null || Array.isArray(body)) return body;
   const bare = !("grant_types" in body) && !("redirect_uris" in body);
   return bare ? { ...body, grant_types: ["client_credentials"], response_types: [] } : body;
 }
@@ -99,6 +108,7 @@ function checkConstraints(ctx: Context, call: Call, { redirectUris }: ClientMeta
   const strange = redirectUris.find((uri) => !isKnownRedirectUri(uri, registrationRedirectUris));
   if (redirectUris.length > 0 && strange === undefined) return;
   throw unregistered(
+    call,
     `This server registers known MCP clients only, and ${strange ?? "a client without redirect_uris"} is none. ` +
       "Ask the operator to add it to AUTHGENT_REGISTRATION_REDIRECT_URIS, or use a client ID metadata document.",
   );

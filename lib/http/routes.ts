@@ -17,6 +17,7 @@ import { openApiEndpoint } from "./openapi";
 import { registerEndpoint } from "./register";
 import { createResourceEndpoint, listResourcesEndpoint } from "./resources";
 import { revokeEndpoint } from "./revoke";
+import { signInLinkEndpoint } from "./sign-in-link";
 import { tokenEndpoint } from "./token";
 import { createUserEndpoint, listUsersEndpoint } from "./users";
 import { jwksEndpoint, protectedResourceEndpoint, serverMetadataEndpoint } from "./well-known";
@@ -93,7 +94,7 @@ export const routes: readonly Route[] = [
     path: "/mcp",
     cors: true,
     errors: "bearer",
-    bucket: "token",
+    bucket: "mcp",
     methods: { GET: mcpEndpoint, POST: mcpEndpoint, DELETE: mcpEndpoint },
     sameHeaders: ["www-authenticate"],
   },
@@ -108,8 +109,9 @@ export const routes: readonly Route[] = [
   { path: "/me/grants/{id}/stop", ...person, methods: { POST: stopGrantEndpoint } },
   { path: "/me/grants/{id}/narrow", ...person, methods: { POST: narrowGrantEndpoint } },
   { path: "/me/sessions/{id}/stop", ...person, methods: { POST: stopSessionEndpoint } },
+  { path: "/login/link/{token}", ...person, methods: { GET: signInLinkEndpoint } },
   { path: "/logout", ...person, methods: { POST: logoutEndpoint } },
-  { path: "/openapi.json", ...discovery, methods: { GET: openApiEndpoint } },
+  { path: "/openapi.json", ...discovery, methods: { GET: openApiEndpoint(() => routes) } },
   { path: "/health", ...management, bucket: "none", head: true, methods: { GET: healthEndpoint } },
   { path: "/ready", ...management, bucket: "none", head: true, methods: { GET: readyEndpoint } },
 ];

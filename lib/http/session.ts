@@ -19,6 +19,12 @@ export const browserOfCall = (ctx: Context, { request }: Call) =>
 /** Where to sign in, and come back from. */
 export const loginPath = (continueTo: string): string => `/login?continue=${encodeURIComponent(continueTo)}`;
 
+/** A path on this server, and nothing that a browser could take for another host. */
+export function localPath(value: string | null | undefined): string | undefined {
+  if (!value || !/^\/(?![/\\])[\x21-\x7e]*$/.test(value) || value.includes("\\")) return undefined;
+  return value.length <= 2000 ? value : undefined;
+}
+
 /** A redirect within this server or to a client; after a form post always as GET (RFC 9700 §4.12). */
 export const seeOther = (location: string, cookies: readonly string[] = []): Response => {
   const headers = new Headers({ location, "cache-control": "no-store", "referrer-policy": "same-origin" });

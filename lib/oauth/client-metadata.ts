@@ -38,8 +38,11 @@ const MAX_TEXT_LENGTH = 200;
 const text = z.string().trim().max(MAX_TEXT_LENGTH).refine(isPlainText, "control and invisible characters");
 const names = z.array(z.string().max(MAX_TEXT_LENGTH)).max(50);
 
-// Members sent as null are absent: that is how some libraries write an optional they do not use.
-const Request = z.object({
+/**
+ * The members of a registration request that are read (RFC 7591 §2).
+ * Those sent as null are absent: that is how some libraries write an optional they do not use.
+ */
+export const RegistrationRequest = z.object({
   redirect_uris: z.array(z.string()).max(MAX_REDIRECT_URIS).nullish(),
   token_endpoint_auth_method: z.string().nullish(),
   grant_types: names.nullish(),
@@ -57,7 +60,7 @@ const Request = z.object({
   jwks: z.unknown().optional(),
   jwks_uri: z.unknown().optional(),
 });
-type Request = z.infer<typeof Request>;
+type Request = z.infer<typeof RegistrationRequest>;
 
 /**
  * Reads a registration request (RFC 7591 §2, §3.1). Members we do not know are ignored, grant types
@@ -113,7 +116,7 @@ export function registrationResponse({ clientId, clientSecret, issuedAt, metadat
 }
 
 function readRequest(json: unknown): Request {
-  const parsed = Request.safeParse(json);
+  const parsed = RegistrationRequest.safeParse(json);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     const member = issue?.path.join(".") || "the body";

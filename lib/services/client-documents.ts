@@ -25,6 +25,24 @@ export async function resolveDocumentClient(ctx: Context, clientId: string): Pro
   return fetching;
 }
 
+/** How long past its freshness a copy serves for what was consented before, in milliseconds (client quirk Q22). */
+const MAX_STALE_MS = 86_400_000;
+
+/** A known client fit for a token request: a copy that is long out of date is fetched anew, or the request waits. */
+export async function freshenDocumentClient(ctx: Context, client: Client): Promise<Client> {
+  const staleSince = client.documentExpiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
+  if (client.kind !== "document" || ctx.now().getTime() - staleSince < MAX_STALE_MS) return client;
+  try {
+    return await resolveDocumentClient(ctx, client.clientId);
+  } catch (cause) {
+    throw new OAuthError(
+      "temporarily_unavailable",
+      "The app's own description could not be read for a day. Try again later; nothing was used up.",
+      { cause, reason: "client metadata document is stale", headers: { "retry-after": "60" } },
+    );
+  }
+}
+
 function fetchesOf({ limits }: Context): Map<string, Promise<Client>> {
   const fetches = underWay.get(limits) ?? new Map<string, Promise<Client>>();
   underWay.set(limits, fetches);

@@ -1,4 +1,4 @@
-import { and, desc, eq, sql } from "drizzle-orm";
+import { and, desc, eq, isNull, lt, or, sql } from "drizzle-orm";
 import { clients } from "@/db/schema/clients";
 import { grants } from "@/db/schema/grants";
 import { resources } from "@/db/schema/resources";
@@ -147,8 +147,11 @@ export function narrowGrant(
 
 /** Notes that a grant was used. Best effort: never part of what a request promises. */
 export async function touchGrantUse(ctx: Context, grantId: string): Promise<void> {
+  const now = ctx.now();
+  // Deferred work of two requests may come in either order.
+  const isLater = or(isNull(grants.lastUsedAt), lt(grants.lastUsedAt, now));
   await ctx.db
     .update(grants)
-    .set({ lastUsedAt: sql`greatest(${grants.lastUsedAt}, ${ctx.now()})` })
-    .where(eq(grants.id, grantId));
+    .set({ lastUsedAt: now })
+    .where(and(eq(grants.id, grantId), isLater));
 }

@@ -34,6 +34,8 @@ const buckets = ({ tokenRateLimit, registerRateLimit }: Settings) =>
     register: { points: registerRateLimit, seconds: 60, store: "memory" },
     authorize: { points: tokenRateLimit, seconds: 60, store: "memory" },
     read: { points: tokenRateLimit * 10, seconds: 60, store: "memory" },
+    /** Calls of our own tools: hosted clients make them for many people from few addresses (client quirk Q17). */
+    mcp: { points: tokenRateLimit * 10, seconds: 60, store: "memory" },
     /** Metadata documents fetched per host, so that a spray of client ids stays bounded. */
     documentHost: { points: 60, seconds: 60, store: "memory" },
     /** All metadata documents fetched for ids never seen before. */

@@ -17,12 +17,14 @@ export type Target = {
   name: string;
   scopes: readonly ResourceScope[];
   registered: boolean;
+  /** Names that are scopes of other registered resources: here they mean nothing. */
+  foreignScopes: readonly string[];
 };
 
 const MAX_RESOURCES = 10_000;
 
 export const listResources = (ctx: Context): Promise<Resource[]> =>
-  ctx.db.select().from(resources).orderBy(asc(resources.createdAt)).limit(MAX_RESOURCES);
+  ctx.db.select().from(resources).orderBy(asc(resources.createdAt), asc(resources.id)).limit(MAX_RESOURCES);
 
 /** The registered resources as they were at most a second ago. */
 const listResourcesRecently = async (ctx: Context): Promise<readonly Resource[]> =>
@@ -137,7 +139,14 @@ export async function resolveTarget(
   const registered = registeredTarget(ctx, known, identifier);
   if (registered) return registered;
   if (ctx.settings.localMode || client.allowedResources.includes(identifier)) {
-    return { resource: identifier, name: new URL(identifier).host, scopes: [], registered: false };
+    const foreignScopes = known.flatMap(({ scopes }) => scopes.map(({ name }) => name));
+    return {
+      resource: identifier,
+      name: new URL(identifier).host,
+      scopes: [],
+      registered: false,
+      foreignScopes,
+    };
   }
   const match = findResource(known, identifier);
   const near = "found" in match ? [] : match.candidates;
@@ -158,7 +167,9 @@ function registeredTarget(
   if (!found) return undefined;
   const own = found.resource === settings.serverUrl ? settings.scopesSupported : [];
   const scopes = [...found.scopes, ...own.map((name) => describeScope({ scopes: [] }, name))];
-  return { resource: found.resource, name: found.name, scopes, registered: true };
+  const others = known.filter(({ resource }) => resource !== found.resource);
+  const foreignScopes = others.flatMap((other) => other.scopes.map(({ name }) => name));
+  return { resource: found.resource, name: found.name, scopes, registered: true, foreignScopes };
 }
 
 /** With `AUTHGENT_RESOURCE_MATCH=origin` any path of a host means the one resource registered there. */
@@ -177,14 +188,37 @@ const RANK: Record<Role, number> = { member: 0, approver: 1, admin: 2 };
 
 type Asking = { client: Client; target: Target; asked: readonly string[] | undefined; role?: Role };
 
-/** The scopes a client may be given at a target, in the target's order; for a person, those of their role (D19). */
+/** Whether a person of this role may grant a scope (product decision D19). */
+const mayGrant = (role: Role, { minimumRole }: ResourceScope): boolean =>
+  !minimumRole || RANK[role] >= RANK[minimumRole];
+
+/** Of the scopes of a request, those that a person of this role may grant. */
+export async function scopeOfRole(
+  ctx: Context,
+  { resource, scope }: { resource: string; scope: readonly string[] },
+  role: Role,
+): Promise<readonly string[]> {
+  const target = await findRegisteredResource(ctx, resource);
+  const withheld = target?.scopes.filter((each) => !mayGrant(role, each)).map(({ name }) => name) ?? [];
+  return scope.filter((name) => !withheld.includes(name));
+}
+
+/**
+ * The scopes a person may grant a client at a target, in the target's order; those of their role (D19).
+ * What an app registered for itself is what it asks for by default and no limit: it may need more when a resource
+ * challenges for it, and the person decides (client quirks Q12, Q33). What an operator registered is a limit.
+ */
 export function grantableScope(ctx: Context, { client, target, asked, role }: Asking): readonly string[] {
-  const offered = target.scopes.filter(
-    ({ minimumRole }) => !role || !minimumRole || RANK[role] >= RANK[minimumRole],
-  );
+  const offered = target.scopes.filter((scope) => !role || mayGrant(role, scope));
   const names = offered.map(({ name }) => name);
   const known = unionScope(names, registeredElsewhere(ctx, client, target, asked));
-  return client.scope ? intersectScope(known, client.scope) : known;
+  return client.scope && client.kind === "static" ? intersectScope(known, client.scope) : known;
+}
+
+/** The scopes a client may have for itself, without a person: never beyond its registration. */
+export function ownScope(ctx: Context, asking: Omit<Asking, "role">): readonly string[] {
+  const known = grantableScope(ctx, asking);
+  return asking.client.scope ? intersectScope(known, asking.client.scope) : known;
 }
 
 /**
@@ -199,7 +233,8 @@ function registeredElsewhere(
 ): readonly string[] {
   if (!ctx.settings.localMode && target.registered) return [];
   const own = client.scope ?? (target.registered ? [] : (asked ?? []));
-  return own.filter((name) => !name.startsWith("admin:") && !HARMLESS.includes(name));
+  const meansNothing = [...HARMLESS, ...(target.registered ? target.foreignScopes : [])];
+  return own.filter((name) => !name.startsWith("admin:") && !meansNothing.includes(name));
 }
 
 /**
@@ -208,16 +243,24 @@ function registeredElsewhere(
  */
 const HARMLESS = ["offline_access", "openid", "profile", "email"];
 
+/** What is asked for beyond the names that are no mistake and no power. */
+export const meantScope = (known: readonly string[], asked: readonly string[]): readonly string[] =>
+  asked.filter((name) => known.includes(name) || !HARMLESS.includes(name));
+
 /**
  * The scopes a request comes to: unknown ones are dropped as long as one known is left (D21),
- * and a request without any asks for all the client may have there (client quirk Q12).
+ * and a request without any asks for what the client registered, or all it may have there (client quirk Q12).
  */
 export function requestedScope(
   grantable: readonly string[],
   asked: readonly string[] | undefined,
+  registered: readonly string[] = [],
 ): readonly string[] {
-  const meant = (asked ?? []).filter((name) => grantable.includes(name) || !HARMLESS.includes(name));
-  if (meant.length === 0) return grantable;
+  const meant = meantScope(grantable, asked ?? []);
+  if (meant.length === 0) {
+    const byDefault = intersectScope(grantable, registered);
+    return byDefault.length > 0 ? byDefault : grantable;
+  }
   const known = meant.filter((name) => grantable.includes(name));
   if (known.length > 0) return known;
   const offer =

@@ -1,4 +1,4 @@
-import { and, eq, isNull, sql } from "drizzle-orm";
+import { and, eq, isNotNull, isNull, lt } from "drizzle-orm";
 import type { Db } from "@/db/client";
 import { clients } from "@/db/schema/clients";
 import { events } from "@/db/schema/events";
@@ -118,6 +118,27 @@ export function revokeFamily(
     return revoked.length > 0;
   });
 }
+
+type Replay = { familyId: string; clientId: string; userId: string };
+
+/** Kills everything that came from a credential that was used twice: one of the two users stole it. */
+export const killReplayedFamily = (
+  ctx: Context,
+  { familyId, clientId, userId }: Replay,
+  { credential, address }: { credential: "authorization_code" | "refresh_token"; address: string },
+): Promise<boolean> =>
+  revokeFamily(ctx, {
+    familyId,
+    because: `${credential} replayed`,
+    event: {
+      type: "token.replay_detected",
+      actor: `client:${clientId}`,
+      subject: `user:${userId}`,
+      clientId,
+      data: { credential, family: familyId },
+      address,
+    },
+  });
 
 /** Kills one access token. */
 export function revokeAccessToken(ctx: Context, jti: string, event: Event): Promise<boolean> {
@@ -239,8 +260,8 @@ export async function pruneTokens(ctx: Context): Promise<void> {
   await ctx.db
     .update(refreshTokens)
     .set({ sealedSuccessor: null })
-    .where(sql`${refreshTokens.sealedSuccessor} is not null and ${refreshTokens.overlapUntil} < ${now}`);
+    .where(and(isNotNull(refreshTokens.sealedSuccessor), lt(refreshTokens.overlapUntil, now)));
   const dayAgo = new Date(now.getTime() - 86_400_000);
-  await ctx.db.delete(accessTokens).where(sql`${accessTokens.expiresAt} < ${dayAgo}`);
-  await ctx.db.delete(refreshTokens).where(sql`${refreshTokens.expiresAt} < ${dayAgo}`);
+  await ctx.db.delete(accessTokens).where(lt(accessTokens.expiresAt, dayAgo));
+  await ctx.db.delete(refreshTokens).where(lt(refreshTokens.expiresAt, dayAgo));
 }

@@ -54,7 +54,7 @@ export async function verifyPassword(
   email: string,
   password: string,
 ): Promise<User | undefined> {
-  const [user] = await ctx.db.select().from(users).where(eq(users.localEmail, email.toLowerCase()));
+  const user = await findLocalUser(ctx, email);
   noAccount ??= argon2Hash(newSecret(), ARGON2);
   const matches = await argon2Verify(user?.passwordHash ?? (await noAccount), password);
   return user?.passwordHash && matches && user.status === "active" ? user : undefined;
@@ -113,6 +113,12 @@ async function updateProviderUser(
     const data = { before: before.role, after: user.role };
     await record(tx, { type: "user.updated", actor: "system", subject: `user:${id}`, data });
   }
+  return user;
+}
+
+/** The person of a local account, whatever its state. */
+export async function findLocalUser(ctx: Context, email: string): Promise<User | undefined> {
+  const [user] = await ctx.db.select().from(users).where(eq(users.localEmail, email.toLowerCase()));
   return user;
 }
 

@@ -1,11 +1,20 @@
 import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { authorizationCodes } from "@/db/schema/authorization-codes";
+import { clients } from "@/db/schema/clients";
 import { grants } from "@/db/schema/grants";
 import { users } from "@/db/schema/users";
-import { hashSecret } from "@/lib/ids";
+import { hashSecret, newOpaqueId, newSecret } from "@/lib/ids";
 import { narrowGrant, stopGrant } from "@/lib/services/grants";
-import { type App, newBrowser, type Person, pkce, refusalOf, type Tokens, tokensOf } from "@/test/support/client";
+import {
+  type App,
+  newBrowser,
+  type Person,
+  pkce,
+  refusalOf,
+  type Tokens,
+  tokensOf,
+} from "@/test/support/client";
 import { twoInstances } from "@/test/support/context";
 import { unchanged } from "@/test/support/digest";
 import { operate, PUBLIC_ENV, type PublicServer } from "@/test/support/public-server";
@@ -34,8 +43,11 @@ const grantOfAda = async () => {
   const [grant] = await s.t.ctx.db.select().from(grants).where(eq(grants.userId, ada.user.id));
   return { userId: ada.user.id, grantId: grant?.id ?? "" };
 };
-const setWrong = (code: string, row: Partial<typeof authorizationCodes.$inferInsert>) =>
-  s.t.ctx.db.update(authorizationCodes).set(row).where(eq(authorizationCodes.codeHash, hashSecret(code)));
+const change = (code: string, row: Partial<typeof authorizationCodes.$inferInsert>) =>
+  s.t.ctx.db
+    .update(authorizationCodes)
+    .set(row)
+    .where(eq(authorizationCodes.codeHash, hashSecret(code)));
 
 describe("a code is used once", () => {
   it("29: a replayed code is refused and what came from it is dead", async () => {
@@ -52,7 +64,9 @@ describe("a code is used once", () => {
     "30: of 50 redemptions on two instances at most one gets tokens, and no token outlives them (round %i)",
     async () => {
       const code = await codeOf();
-      const redemptions = Array.from({ length: 50 }, (_, index) => (index % 2 ? s : other).c.redeem(app, code));
+      const redemptions = Array.from({ length: 50 }, (_, index) =>
+        (index % 2 ? s : other).c.redeem(app, code),
+      );
       const answers = await Promise.all(redemptions);
       const won = answers.filter(({ status }) => status === 200);
       const refusals = await Promise.all(answers.filter(({ status }) => status !== 200).map(refusalOf));
@@ -72,7 +86,11 @@ describe("a code is bound", () => {
     const { access_token } = await tokensOf(await s.c.redeem(app, code));
     // The replay of somebody who is not the client is no replay either.
     const replayed = await refusalOf(await s.c.redeem(thief, code));
-    expect([await refusalOf(stolen), replayed, await s.isActive(access_token)]).toEqual([REFUSED, REFUSED, true]);
+    expect([await refusalOf(stolen), replayed, await s.isActive(access_token)]).toEqual([
+      REFUSED,
+      REFUSED,
+      true,
+    ]);
   });
 
   it("33, D21: without code_verifier it is invalid_request and the code lives (CVE-2023-48228)", async () => {
@@ -88,8 +106,7 @@ describe("a code is bound", () => {
     const refusals = [];
     for (let guess = 0; guess < 4; guess++) refusals.push(await refusalOf(await s.c.redeem(app, wrong)));
     const spared = await codeOf();
-    for (let guess = 0; guess < 4; guess++)
-      await s.c.redeem(app, { ...spared, verifier: pkce().verifier });
+    for (let guess = 0; guess < 4; guess++) await s.c.redeem(app, { ...spared, verifier: pkce().verifier });
     refusals.push(await refusalOf(await s.c.redeem(app, wrong)));
     refusals.push(await refusalOf(await s.c.redeem(app, code)));
     expect(refusals).toEqual(Array.from({ length: 6 }, () => REFUSED));
@@ -117,7 +134,7 @@ describe("a code is bound", () => {
 
   it("36: a row without a challenge is redeemed by no verifier", async () => {
     const code = await codeOf();
-    await setWrong(code.code, { codeChallenge: "" });
+    await change(code.code, { codeChallenge: "" });
     expect(await refusalOf(await s.c.redeem(app, code))).toEqual(REFUSED);
   });
 
@@ -141,7 +158,9 @@ describe("a code is bound", () => {
 
   it("42: scope at /token widens nothing", async () => {
     const code = await codeOf({ scope: "read" });
-    expect((await tokensOf(await s.c.redeem(app, code, { scope: "read write admin:root" }))).scope).toBe("read");
+    expect((await tokensOf(await s.c.redeem(app, code, { scope: "read write admin:root" }))).scope).toBe(
+      "read",
+    );
   });
 });
 
@@ -186,7 +205,6 @@ describe("a code ends", () => {
 
   it("40: after the app took the redirect URI out of its registration it is invalid_grant", async () => {
     const code = await codeOf();
-    const { clients } = await import("@/db/schema/clients");
     await s.t.ctx.db
       .update(clients)
       .set({ redirectUris: ["https://new.example/cb"] })
@@ -211,11 +229,12 @@ describe("47: what is issued cannot be guessed", () => {
   }
 
   it("20,000 secrets and ids are all different, evenly distributed, of 256 and 128 bits", async () => {
-    const { newOpaqueId, newSecret } = await import("@/lib/ids");
     const secrets = Array.from({ length: 20_000 }, () => newSecret());
     const ids = Array.from({ length: 20_000 }, () => newOpaqueId());
     expect([new Set(secrets).size, new Set(ids).size]).toEqual([20_000, 20_000]);
-    expect([secrets, ids].map((values) => Buffer.from(values[0] ?? "", "base64url").length)).toEqual([32, 16]);
+    expect([secrets, ids].map((values) => Buffer.from(values[0] ?? "", "base64url").length)).toEqual([
+      32, 16,
+    ]);
     // Twice the critical value: a generator that is wrong is wrong by far more, and this test is never flaky.
     expect(Math.max(chiSquared(secrets), chiSquared(ids))).toBeLessThan(660);
   });

@@ -215,7 +215,7 @@ export function connect(t: TestContext) {
   /** Registers a resource with scopes in words nobody reads here. */
   async function protect(
     resource: string,
-    { scopes = [], aliases = [], introspectionClients = [] }: Protected,
+    { scopes = [], aliases = [], introspectionClients = [] }: Protected = {},
   ) {
     const described = scopes.map((name) => ({ name, description: `May ${name}`, risk: "low" as const }));
     const input = { resource, name: resource, scopes: described, aliases, introspectionClients };

@@ -51,10 +51,17 @@ export function operate(t: TestContext) {
     });
 
   /** A resource nobody else has, with scopes of low risk. */
-  async function createResource(scopes: readonly string[], more: Record<string, unknown> = {}): Promise<string> {
+  async function createResource(
+    scopes: readonly string[],
+    more: Record<string, unknown> = {},
+  ): Promise<string> {
     const resource = `https://${unique("api")}.example/v1`;
     const named = scopes.map((name) => ({ name, description: `Do ${name}`, risk: "low" }));
-    const response = await c.json("/resources", { resource, name: "An API", scopes: named, ...more }, operator);
+    const response = await c.json(
+      "/resources",
+      { resource, name: "An API", scopes: named, ...more },
+      operator,
+    );
     if (response.status !== 201) throw new Error(`not created: ${await response.text()}`);
     return resource;
   }

@@ -1,0 +1,72 @@
+import { verificationOf } from "@/app/verification";
+import type { Visitor } from "@/app/visitor";
+import type { ConsentView, Duration, Redirect } from "@/components/consent";
+import type { AskedScope } from "@/components/scopes";
+import type { Context } from "@/lib/context";
+import { decisionPurpose } from "@/lib/http/decision";
+import { redirectKind } from "@/lib/oauth/redirect-uri";
+import type { Approval } from "@/lib/services/approvals";
+import { type Client, findClient } from "@/lib/services/clients";
+import { findStandingGrant } from "@/lib/services/grants";
+import { describeScope, resolveTarget, scopeOfRole, type Target } from "@/lib/services/resources";
+import type { SignedIn } from "@/lib/services/sessions";
+
+type Asked = { approval: Approval; by: SignedIn; nothingTicked: boolean };
+
+/** What the consent page shows of an open approval; undefined: the app is gone. */
+export async function consentView(
+  { ctx, formToken }: Visitor,
+  { approval, by, nothingTicked }: Asked,
+): Promise<ConsentView | undefined> {
+  const { id, clientId, request, expiresAt } = approval;
+  const client = await findClient(ctx, clientId);
+  if (client?.status !== "active") return undefined;
+  const target = await resolveTarget(ctx, client, request.resource);
+  const { name, kind, verifiedHost, registeredAt } = approval.client;
+  return {
+    id,
+    csrf: formToken(decisionPurpose(id)),
+    app: name,
+    verification: verificationOf({ kind, host: verifiedHost, registeredAt: new Date(registeredAt) }),
+    redirect: redirectOf(request.redirectUri),
+    resource: { name: target.name, identifier: target.resource },
+    scopes: await askedScopes(ctx, { approval, by, target }),
+    duration: durationOf(ctx, client),
+    asksAgain: kind === "static" ? "for-more" : "always",
+    person: by.user,
+    now: ctx.now(),
+    expiresAt,
+    error: nothingTicked ? "Nothing was ticked. Tick at least one line, or cancel." : undefined,
+  };
+}
+
+function redirectOf(uri: string): Redirect {
+  const kind = redirectKind(uri);
+  const { host, protocol } = new URL(uri);
+  return kind === "private-use" ? { kind, scheme: protocol.slice(0, -1) } : { kind, host };
+}
+
+type Asking = { approval: Approval; by: SignedIn; target: Target };
+
+/** What was asked and this person's role may give, in words; what stands already needs no tick. */
+async function askedScopes(ctx: Context, { approval, by, target }: Asking): Promise<AskedScope[]> {
+  const { clientId, request } = approval;
+  const { id: userId, role } = by.user;
+  const standing = await findStandingGrant(ctx, { userId, clientId, resource: request.resource });
+  const grantable = await scopeOfRole(ctx, request, role);
+  return grantable.map((name) => ({
+    ...describeScope(target, name),
+    status: standing?.scope.includes(name) ? "already-allowed" : "asked",
+  }));
+}
+
+const DAY = 86_400;
+
+function durationOf({ settings, now }: Context, { grantTypes }: Client): Duration {
+  const inSeconds = (seconds: number) => new Date(now().getTime() + seconds * 1000);
+  if (!grantTypes.includes("refresh_token")) {
+    return { kind: "once", endsAt: inSeconds(settings.interactiveAccessTokenTtl) };
+  }
+  const idleDays = Math.max(1, Math.round(settings.refreshTokenTtl / DAY));
+  return { kind: "standing", idleDays, endsAt: inSeconds(settings.refreshTokenMaxAge) };
+}

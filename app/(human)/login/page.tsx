@@ -1,0 +1,51 @@
+import { Letter } from "@/app/letter";
+import { firstOf, type Visitor, visitorOfPage } from "@/app/visitor";
+import { SignIn } from "@/components/sign-in";
+import { localPath } from "@/lib/http/session";
+import { SIGN_IN_PROBLEMS, signInToken, waitingApproval } from "@/lib/http/sign-in";
+import { redirectKind } from "@/lib/oauth/redirect-uri";
+import { findLinkAdmin } from "@/lib/services/users";
+
+/** Asks a person to sign in, and says for which app. */
+export default async function SignInPage({ searchParams }: PageProps<"/login">) {
+  const query = await searchParams;
+  const visitor = await visitorOfPage();
+  const { ctx, browser, issuerHost } = visitor;
+  const { providers } = ctx.settings;
+  const continueTo = localPath(firstOf(query.continue)) ?? "/me";
+  const error = problemOf(firstOf(query.error));
+  return (
+    <Letter title={error ? "Error: sign in" : "Sign in"}>
+      <SignIn
+        csrf={signInToken(ctx, browser)}
+        continueTo={continueTo}
+        issuerHost={issuerHost}
+        client={await askingApp(visitor, continueTo)}
+        providers={providers.map(({ name, label }) => ({ name, label }))}
+        local={providers.length === 0 || "local" in query}
+        again={"signed-out" in query}
+        error={error}
+        notes={await notesFor(visitor)}
+      />
+    </Letter>
+  );
+}
+
+const problemOf = (code: string | undefined): string | undefined =>
+  Object.entries(SIGN_IN_PROBLEMS).find(([name]) => name === code)?.[1];
+
+async function askingApp({ ctx, browser }: Visitor, continueTo: string) {
+  const approval = await waitingApproval(ctx, continueTo, browser);
+  if (!approval) return undefined;
+  const { redirectUri } = approval.request;
+  const { protocol, host } = new URL(redirectUri);
+  return {
+    app: approval.client.name,
+    redirectHost: redirectKind(redirectUri) === "private-use" ? `an app on this device (${protocol})` : host,
+  };
+}
+
+async function notesFor({ ctx }: Visitor): Promise<string[]> {
+  const admin = ctx.settings.localMode ? await findLinkAdmin(ctx) : undefined;
+  return admin ? ["The first time? The terminal that runs this server shows a sign-in link."] : [];
+}

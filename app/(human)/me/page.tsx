@@ -1,0 +1,81 @@
+import { redirect } from "next/navigation";
+import { Letter } from "@/app/letter";
+import { verificationOf } from "@/app/verification";
+import { firstOf, visitorOfPage } from "@/app/visitor";
+import { type GrantView, MyAgents, type SessionView, type StoppedView } from "@/components/my-agents";
+import { ACCOUNT_PURPOSE } from "@/lib/http/my-agents";
+import { loginPath } from "@/lib/http/session";
+import { type GrantOverview, listGrants } from "@/lib/services/grants";
+import { describeScope } from "@/lib/services/resources";
+import { listSessions, type Session } from "@/lib/services/sessions";
+import { browserLabel } from "./browser-label";
+
+/** Everything that acts for the person, and where they are signed in. */
+export default async function MyAgentsPage({ searchParams }: PageProps<"/me">) {
+  const { ctx, by, formToken } = await visitorOfPage();
+  if (!by) redirect(loginPath("/me"));
+  const grants = await listGrants(ctx, by.user.id);
+  const sessions = await listSessions(ctx, by.user.id);
+  const done = doneText(firstOf((await searchParams).done));
+  return (
+    <Letter title="My agents" continueTo="/me">
+      <MyAgents
+        csrf={formToken(ACCOUNT_PURPOSE)}
+        now={ctx.now()}
+        mcpUrl={`${ctx.settings.serverUrl}/mcp`}
+        grants={grants.filter(({ grant }) => grant.status === "active").map(toGrant)}
+        sessions={sessions.map((session) => toSession(session, by.session.idHash))}
+        stopped={grants.flatMap(toStopped)}
+        done={done}
+      />
+    </Letter>
+  );
+}
+
+const DONE = {
+  stopped: "Stopped. It can do nothing for you any more.",
+  narrowed: "Done. The app keeps only what you left ticked.",
+  "signed-out": "That browser is signed out.",
+  "nothing-ticked": "Nothing was changed: leave at least one line ticked, or stop the app.",
+  "already-stopped": "That was stopped already.",
+} as const;
+
+const doneText = (code: string | undefined): string | undefined =>
+  Object.entries(DONE).find(([name]) => name === code)?.[1];
+
+const nameOf = ({ grant, client }: GrantOverview): string => client?.name ?? grant.clientId;
+const resourceOf = ({ grant, resource }: GrantOverview) => ({
+  name: resource?.name ?? new URL(grant.resource).host,
+  identifier: grant.resource,
+});
+
+function toGrant(overview: GrantOverview): GrantView {
+  const { grant, client, resource } = overview;
+  const kind = client?.kind ?? "dynamic";
+  return {
+    id: grant.id,
+    app: nameOf(overview),
+    verification: verificationOf({
+      kind,
+      host: kind === "document" ? new URL(grant.clientId).host : undefined,
+      registeredAt: client?.createdAt ?? grant.createdAt,
+    }),
+    resource: resourceOf(overview),
+    scopes: grant.scope.map((name) => describeScope({ scopes: resource?.scopes ?? [] }, name)),
+    since: grant.createdAt,
+    lastUsedAt: grant.lastUsedAt ?? undefined,
+  };
+}
+
+const toSession = ({ idHash, userAgent, createdAt }: Session, current: string): SessionView => ({
+  id: idHash,
+  label: browserLabel(userAgent),
+  signedInAt: createdAt,
+  current: idHash === current,
+});
+
+function toStopped(overview: GrantOverview): StoppedView[] {
+  const { id, revokedAt } = overview.grant;
+  if (!revokedAt) return [];
+  return [{ id, app: nameOf(overview), resource: resourceOf(overview).name, stoppedAt: revokedAt }];
+}

@@ -1,0 +1,290 @@
+import type { ErrorCode } from "@/lib/errors";
+import type { AnswerSchema, RequestSchema } from "./openapi-schemas";
+
+/** What the document tells of one method of one path, beside what the route itself says. */
+export type Operation = {
+  summary: string;
+  tag: "Authorization" | "Tokens" | "Clients" | "Discovery" | "Management" | "People" | "MCP" | "Health";
+  /** The section that defines it. */
+  spec?: string;
+  /** Other standards it is held to. */
+  also?: readonly string[];
+  query?: RequestSchema;
+  form?: RequestSchema;
+  json?: RequestSchema;
+  /** Successful answers: a schema, a page, a redirect, or nothing in the body. */
+  answers: Readonly<Record<number, AnswerSchema | "page" | "redirect" | "empty">>;
+  errors: readonly ErrorCode[];
+  security?: "client" | "bearer" | "operator" | "session";
+};
+
+const authorize: Operation = {
+  summary: "Ask a person for permission",
+  tag: "Authorization",
+  spec: "RFC 6749 §3.1",
+  also: [
+    "RFC 7636",
+    "RFC 8252",
+    "RFC 8707",
+    "RFC 9207",
+    "RFC 9700",
+    "OIDC Core",
+    "draft-ietf-oauth-client-id-metadata-document-02",
+  ],
+  answers: { 303: "redirect" },
+  errors: ["invalid_request", "invalid_client", "invalid_redirect_uri"],
+};
+const token: Operation = {
+  summary: "Redeem a code, refresh, or act for yourself",
+  tag: "Tokens",
+  spec: "RFC 6749 §3.2",
+  also: ["RFC 7636", "RFC 8707", "RFC 9068", "RFC 9700"],
+  form: "TokenRequest",
+  answers: { 200: "TokenResponse" },
+  errors: [
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+    "invalid_target",
+  ],
+  security: "client",
+};
+const register: Operation = {
+  summary: "Register a client",
+  tag: "Clients",
+  spec: "RFC 7591 §3",
+  also: ["RFC 8252"],
+  json: "RegistrationRequest",
+  answers: { 201: "Registration" },
+  errors: [
+    "invalid_request",
+    "invalid_redirect_uri",
+    "invalid_client_metadata",
+    "invalid_token",
+    "forbidden",
+    "unsupported_media_type",
+  ],
+};
+const introspect: Operation = {
+  summary: "Ask whether a token counts",
+  tag: "Tokens",
+  spec: "RFC 7662 §2",
+  form: "TokenForm",
+  answers: { 200: "Introspection" },
+  errors: ["invalid_request", "invalid_client", "invalid_token"],
+  security: "client",
+};
+const revoke: Operation = {
+  summary: "Give a token back",
+  tag: "Tokens",
+  spec: "RFC 7009 §2",
+  form: "TokenForm",
+  answers: { 200: "empty" },
+  errors: ["invalid_request", "invalid_client"],
+  security: "client",
+};
+const serverMetadata: Operation = {
+  summary: "What this authorization server can do",
+  tag: "Discovery",
+  spec: "RFC 8414 §3",
+  also: ["OIDC Discovery"],
+  answers: { 200: "ServerMetadata" },
+  errors: [],
+};
+const resourceMetadata: Operation = {
+  summary: "Which authorization server protects a resource",
+  tag: "Discovery",
+  spec: "RFC 9728 §3",
+  answers: { 200: "ResourceMetadata" },
+  errors: ["not_found"],
+};
+const mcp = {
+  tag: "MCP",
+  spec: "MCP 2026-07-28, Transports",
+  also: ["RFC 6750", "RFC 9068", "RFC 9728"],
+  errors: ["invalid_token", "forbidden"],
+  security: "bearer",
+} as const;
+const management = { tag: "Management", security: "operator" } as const;
+const account = {
+  tag: "People",
+  form: "AccountForm",
+  answers: { 303: "redirect" },
+  errors: ["invalid_request", "forbidden"],
+  security: "session",
+} as const;
+
+/** Every method of every route, by `METHOD path`. To add an endpoint is to add its line here too. */
+export const operations: Readonly<Record<string, Operation>> = {
+  "GET /authorize": { ...authorize, query: "AuthorizationRequest" },
+  "POST /authorize": { ...authorize, form: "AuthorizationRequest" },
+  "GET /authorize/{id}": {
+    ...authorize,
+    summary: "Take a request up again after signing in",
+    errors: [],
+    security: "session",
+  },
+  "POST /approve/{id}/decision": {
+    summary: "Allow or deny, from the page",
+    tag: "Authorization",
+    form: "ConsentForm",
+    answers: { 200: "page", 303: "redirect" },
+    errors: ["invalid_request", "forbidden"],
+    security: "session",
+  },
+  "POST /approvals/{id}/decision": {
+    summary: "Allow or deny, as JSON",
+    tag: "Authorization",
+    json: "Decision",
+    answers: { 200: "Decided" },
+    errors: [
+      "invalid_request",
+      "invalid_token",
+      "forbidden",
+      "not_found",
+      "conflict",
+      "validation_failed",
+      "unsupported_media_type",
+    ],
+    security: "session",
+  },
+  "POST /token": token,
+  "POST /register": register,
+  "POST /introspect": introspect,
+  "POST /revoke": revoke,
+  "GET /oauth/authorize": { ...authorize, query: "AuthorizationRequest" },
+  "POST /oauth/authorize": { ...authorize, form: "AuthorizationRequest" },
+  "POST /oauth/token": token,
+  "POST /oauth/register": register,
+  "POST /oauth/introspect": introspect,
+  "POST /oauth/revoke": revoke,
+  "GET /.well-known/oauth-authorization-server": serverMetadata,
+  "GET /.well-known/oauth-authorization-server/{path...}": serverMetadata,
+  "GET /.well-known/openid-configuration": serverMetadata,
+  "GET /.well-known/openid-configuration/{path...}": serverMetadata,
+  "GET /mcp/.well-known/openid-configuration": serverMetadata,
+  "GET /mcp/.well-known/oauth-authorization-server": serverMetadata,
+  "GET /.well-known/oauth-protected-resource": resourceMetadata,
+  "GET /.well-known/oauth-protected-resource/{path...}": resourceMetadata,
+  "GET /.well-known/jwks.json": {
+    summary: "The keys that tokens are verified with",
+    tag: "Discovery",
+    spec: "RFC 7517 §5",
+    answers: { 200: "Jwks" },
+    errors: [],
+  },
+  "GET /mcp": { ...mcp, summary: "Listen for messages", answers: { 200: "empty" } },
+  "POST /mcp": { ...mcp, summary: "Send a message", json: "McpMessage", answers: { 200: "McpMessage" } },
+  "DELETE /mcp": { ...mcp, summary: "End a session", answers: { 200: "empty" } },
+  "GET /resources": {
+    ...management,
+    summary: "What this server protects",
+    answers: { 200: "Resources" },
+    errors: ["invalid_token", "forbidden"],
+  },
+  "POST /resources": {
+    ...management,
+    summary: "Protect an MCP server or API",
+    json: "NewResource",
+    answers: { 201: "Resource" },
+    errors: [
+      "invalid_request",
+      "invalid_token",
+      "invalid_target",
+      "forbidden",
+      "conflict",
+      "validation_failed",
+      "unsupported_media_type",
+    ],
+  },
+  "GET /clients": {
+    ...management,
+    summary: "Every client, newest first",
+    answers: { 200: "Clients" },
+    errors: ["invalid_token", "forbidden"],
+  },
+  "POST /clients": {
+    ...management,
+    summary: "Register a client as an operator",
+    json: "NewClient",
+    answers: { 201: "CreatedClient" },
+    errors: [
+      "invalid_request",
+      "invalid_redirect_uri",
+      "invalid_client_metadata",
+      "invalid_token",
+      "forbidden",
+      "validation_failed",
+      "unsupported_media_type",
+    ],
+  },
+  "GET /clients/one": {
+    ...management,
+    summary: "One client",
+    query: "ClientQuery",
+    answers: { 200: "Client" },
+    errors: ["invalid_token", "forbidden", "not_found"],
+  },
+  "PATCH /clients/one": {
+    ...management,
+    summary: "Disable a client, or enable it again",
+    query: "ClientQuery",
+    json: "ClientPatch",
+    answers: { 200: "Client" },
+    errors: [
+      "invalid_request",
+      "invalid_token",
+      "forbidden",
+      "not_found",
+      "validation_failed",
+      "unsupported_media_type",
+    ],
+  },
+  "GET /users": {
+    ...management,
+    summary: "The people of this server",
+    answers: { 200: "Users" },
+    errors: ["invalid_token", "forbidden"],
+  },
+  "POST /users": {
+    ...management,
+    summary: "Add a person with a local account",
+    json: "NewUser",
+    answers: { 201: "User" },
+    errors: [
+      "invalid_request",
+      "invalid_token",
+      "forbidden",
+      "conflict",
+      "validation_failed",
+      "unsupported_media_type",
+    ],
+  },
+  "POST /me/grants/{id}/stop": { ...account, summary: "Stop an app" },
+  "POST /me/grants/{id}/narrow": { ...account, form: "NarrowForm", summary: "Leave an app less" },
+  "POST /me/sessions/{id}/stop": { ...account, summary: "Sign another browser out" },
+  "GET /login/link/{token}": {
+    summary: "Sign in with the link that the first start printed",
+    tag: "People",
+    answers: { 303: "redirect", 410: "page" },
+    errors: [],
+  },
+  "POST /logout": { ...account, form: "LogoutForm", summary: "Sign out" },
+  "GET /openapi.json": {
+    summary: "This document",
+    tag: "Discovery",
+    spec: "OpenAPI 3.1.1",
+    answers: { 200: "OpenApi" },
+    errors: [],
+  },
+  "GET /health": { summary: "The process lives", tag: "Health", answers: { 200: "Status" }, errors: [] },
+  "GET /ready": {
+    summary: "Requests can be answered",
+    tag: "Health",
+    answers: { 200: "Status" },
+    errors: [],
+  },
+};

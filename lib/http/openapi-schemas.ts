@@ -1,0 +1,165 @@
+import { z } from "zod";
+import { ERRORS, type ErrorCode } from "@/lib/errors";
+import { grants } from "@/lib/grants/index";
+import { RegistrationRequest } from "@/lib/oauth/client-metadata";
+import { ClientPatch, Operators } from "./clients";
+import { DecisionBody } from "./decision";
+import { NewResource } from "./resources";
+import { NewUser } from "./users";
+
+const codes = Object.keys(ERRORS) as ErrorCode[];
+const instant = z.iso.datetime();
+const list = <Item extends z.ZodType>(item: Item) => z.object({ items: z.array(item), total: z.int() });
+
+const clientFields = {
+  client_id: z.string().optional().describe("Where the client does not authenticate by HTTP Basic"),
+  client_secret: z.string().optional(),
+};
+const resource = z.string().optional().describe("What the token is for (RFC 8707 §2)");
+const csrf = z.string().describe("From the page whose form this is");
+
+const Resource = NewResource.extend({ id: z.string(), created_at: instant });
+const User = NewUser.omit({ password: true }).extend({
+  id: z.string(),
+  email: z.string().describe("As the provider or the operator wrote it"),
+  name: z.string(),
+  status: z.string(),
+  created_at: instant,
+  last_sign_in_at: instant.nullable(),
+});
+const Client = z.object({
+  client_id: z.string(),
+  kind: z.enum(["static", "dynamic", "document"]),
+  client_name: z.string(),
+  status: z.enum(["active", "disabled"]),
+  token_endpoint_auth_method: z.string(),
+  application_type: z.enum(["web", "native"]),
+  redirect_uris: z.array(z.string()),
+  grant_types: z.array(z.string()),
+  response_types: z.array(z.string()),
+  scope: z.string().optional(),
+  allowed_resources: z.array(z.string()),
+  created_at: instant,
+  last_used_at: instant.nullable(),
+});
+const secret = {
+  client_secret: z.string().optional().describe("Shown here, once"),
+  client_secret_expires_at: z.int().optional(),
+};
+
+/** What requests carry, by the name it has in the document; the handlers read with the same schemas. */
+export const requestSchemas = {
+  AuthorizationRequest: z.object({
+    response_type: z.literal("code"),
+    client_id: z.string().describe("A registered identifier, or the address of a client metadata document"),
+    redirect_uri: z.string().optional(),
+    code_challenge: z.string().describe("Base64url of the SHA-256 of the verifier (RFC 7636 §4.2)"),
+    code_challenge_method: z.literal("S256"),
+    scope: z.string().optional(),
+    state: z.string().optional(),
+    resource,
+    prompt: z.string().optional(),
+    max_age: z.int().optional().describe("Seconds"),
+    nonce: z.string().optional(),
+  }),
+  TokenRequest: z.union(
+    grants.map(({ grantType, params }) =>
+      z.intersection(z.object({ grant_type: z.literal(grantType), resource, ...clientFields }), params),
+    ),
+  ),
+  TokenForm: z.object({
+    token: z.string(),
+    token_type_hint: z.string().optional().describe("Ignored: both kinds are looked for"),
+    ...clientFields,
+  }),
+  RegistrationRequest,
+  NewClient: RegistrationRequest.extend(Operators.shape),
+  ClientQuery: z.object({ client_id: z.string().describe("May be a URL, so it is no part of the path") }),
+  ClientPatch,
+  NewResource,
+  NewUser,
+  Decision: DecisionBody,
+  ConsentForm: z.object({
+    csrf,
+    decision: z.enum(["allow", "deny"]),
+    scope: z.array(z.string()).optional().describe("The permissions that were left ticked"),
+  }),
+  NarrowForm: z.object({ csrf, scope: z.array(z.string()).describe("The permissions that stay") }),
+  AccountForm: z.object({ csrf }),
+  LogoutForm: z.object({ csrf: csrf.optional(), continue: z.string().optional() }),
+  McpMessage: z.looseObject({ jsonrpc: z.literal("2.0"), method: z.string().optional() }),
+} satisfies Record<string, z.ZodType>;
+
+/** What answers carry. */
+export const answerSchemas = {
+  TokenResponse: z.object({
+    access_token: z.string(),
+    token_type: z.literal("Bearer"),
+    expires_in: z.int().describe("Seconds"),
+    scope: z.string(),
+    refresh_token: z.string().optional(),
+  }),
+  Introspection: z.looseObject({
+    active: z.boolean(),
+    scope: z.string().optional(),
+    client_id: z.string().optional(),
+    sub: z.string().optional(),
+    aud: z.string().optional(),
+    exp: z.int().optional(),
+  }),
+  Registration: z.looseObject({
+    client_id: z.string(),
+    client_id_issued_at: z.int(),
+    ...secret,
+    client_name: z.string(),
+    redirect_uris: z.array(z.string()),
+    token_endpoint_auth_method: z.string(),
+    grant_types: z.array(z.string()),
+    response_types: z.array(z.string()),
+    application_type: z.enum(["web", "native"]),
+  }),
+  ServerMetadata: z.looseObject({
+    issuer: z.url(),
+    authorization_endpoint: z.url(),
+    token_endpoint: z.url(),
+    response_types_supported: z.array(z.string()),
+  }),
+  ResourceMetadata: z.looseObject({ resource: z.url(), authorization_servers: z.array(z.url()) }),
+  Jwks: z.object({ keys: z.array(z.looseObject({ kty: z.string(), kid: z.string() })) }),
+  Client: z.looseObject(Client.shape),
+  CreatedClient: z.looseObject({ ...Client.shape, ...secret }),
+  Clients: list(z.looseObject(Client.shape)),
+  Resource,
+  Resources: list(Resource),
+  User,
+  Users: list(User),
+  Decided: z.object({
+    id: z.string(),
+    status: z.enum(["approved", "denied"]),
+    redirect_to: z.string().describe("Where the app waits for the answer"),
+  }),
+  Status: z.object({ status: z.string() }),
+  McpMessage: z.looseObject({ jsonrpc: z.literal("2.0") }),
+  OpenApi: z.looseObject({ openapi: z.string() }),
+  OAuthError: z.object({
+    error: z.enum(codes),
+    error_description: z.string(),
+    error_code: z.string().optional().describe("Says more exactly what error says"),
+    error_uri: z.url(),
+  }),
+  Problem: z.looseObject({
+    type: z.url(),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    error: z.enum(codes),
+    error_description: z.string(),
+    errors: z
+      .array(z.object({ field: z.string(), message: z.string() }))
+      .optional()
+      .describe("What is wrong, field by field"),
+  }),
+} satisfies Record<string, z.ZodType>;
+
+export type RequestSchema = keyof typeof requestSchemas;
+export type AnswerSchema = keyof typeof answerSchemas;

@@ -1,0 +1,162 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import type { Method, Route } from "@/lib/http/call";
+import { routes } from "@/lib/http/routes";
+import { newBrowser } from "@/test/support/client";
+import { unchanged } from "@/test/support/digest";
+import { type PublicServer, publicServer } from "@/test/support/public-server";
+
+const CALLERS = ["anonymous", "member", "admin", "operator", "agent"] as const;
+const METHODS: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/**
+ * What an empty request is answered, by caller: 401 and 403 are who may not, 303 leads a person to sign in or back
+ * to a page; 400, 404, 409, 415 and 422 are who may, with nothing to do. A route that is not here fails the test.
+ */
+const EXPECTED: Record<string, readonly number[]> = {
+  "GET /authorize": [400, 400, 400, 400, 400],
+  "POST /authorize": [400, 400, 400, 400, 400],
+  "GET /authorize/{id}": [303, 303, 303, 303, 303],
+  "GET /oauth/authorize": [400, 400, 400, 400, 400],
+  "POST /oauth/authorize": [400, 400, 400, 400, 400],
+
+  // Clients prove themselves; neither a session nor the operator's key is a client.
+  "POST /token": [401, 401, 401, 401, 401],
+  "POST /revoke": [401, 401, 401, 401, 401],
+  "POST /introspect": [401, 401, 401, 400, 401],
+  "POST /register": [400, 400, 400, 400, 400],
+  "POST /oauth/token": [401, 401, 401, 401, 401],
+  "POST /oauth/revoke": [401, 401, 401, 401, 401],
+  "POST /oauth/introspect": [401, 401, 401, 400, 401],
+  "POST /oauth/register": [400, 400, 400, 400, 400],
+
+  // People answer: by a form with its token, or by JSON from our own origin.
+  "POST /approve/{id}/decision": [303, 403, 403, 303, 303],
+  "POST /approvals/{id}/decision": [401, 422, 422, 401, 401],
+  "POST /me/grants/{id}/stop": [303, 403, 403, 303, 303],
+  "POST /me/grants/{id}/narrow": [303, 403, 403, 303, 303],
+  "POST /me/sessions/{id}/stop": [303, 403, 403, 303, 303],
+  "POST /logout": [403, 403, 403, 403, 403],
+  "GET /login/link/{token}": [410, 410, 410, 410, 410],
+
+  // Admins and the operator's key manage.
+  "GET /resources": [401, 403, 200, 200, 401],
+  "POST /resources": [401, 403, 422, 422, 401],
+  "GET /clients": [401, 403, 200, 200, 401],
+  "POST /clients": [401, 403, 400, 400, 401],
+  "GET /clients/one": [401, 403, 404, 404, 401],
+  "PATCH /clients/one": [401, 403, 422, 422, 401],
+  "GET /users": [401, 403, 200, 200, 401],
+  "POST /users": [401, 403, 422, 422, 401],
+
+  // Agents call the resource with its own token.
+  "GET /mcp": [401, 401, 401, 401, 405],
+  "POST /mcp": [401, 401, 401, 401, 400],
+  "DELETE /mcp": [401, 401, 401, 401, 405],
+
+  // Everybody may read these.
+  "GET /.well-known/oauth-authorization-server": [200, 200, 200, 200, 200],
+  "GET /.well-known/oauth-authorization-server/{path...}": [200, 200, 200, 200, 200],
+  "GET /.well-known/openid-configuration": [200, 200, 200, 200, 200],
+  "GET /.well-known/openid-configuration/{path...}": [200, 200, 200, 200, 200],
+  "GET /mcp/.well-known/openid-configuration": [200, 200, 200, 200, 200],
+  "GET /mcp/.well-known/oauth-authorization-server": [200, 200, 200, 200, 200],
+  "GET /.well-known/oauth-protected-resource": [200, 200, 200, 200, 200],
+  "GET /.well-known/oauth-protected-resource/{path...}": [200, 200, 200, 200, 200],
+  "GET /.well-known/jwks.json": [200, 200, 200, 200, 200],
+  "GET /openapi.json": [200, 200, 200, 200, 200],
+  "GET /health": [200, 200, 200, 200, 200],
+  "GET /ready": [200, 200, 200, 200, 200],
+};
+
+let s: PublicServer;
+let headersOf: Record<(typeof CALLERS)[number], Record<string, string>>;
+
+beforeAll(async () => {
+  s = await publicServer();
+  const app = await s.createApp();
+  const [member, admin] = [await s.c.signIn(), await s.c.signIn("admin")];
+  const { access_token } = await s.c.tokensFor(app, { resource: "https://auth.example.com/mcp" });
+  const signedIn = (person: typeof member) => ({
+    ...s.c.cookies({ person, browser: newBrowser() }),
+    origin: "https://auth.example.com",
+  });
+  headersOf = {
+    anonymous: {},
+    member: signedIn(member),
+    admin: signedIn(admin),
+    operator: s.operator,
+    agent: { authorization: `Bearer ${access_token}` },
+  };
+});
+
+let peers = 0;
+/** An empty request of a caller, from an address of its own: what counts here is not how often. */
+function send({ path, errors }: Route, method: string, caller: (typeof CALLERS)[number]): Promise<Response> {
+  const isJson = errors === "problem" || errors === "bearer" || path.endsWith("/register");
+  const hasBody = method !== "GET" && method !== "HEAD";
+  const type = isJson ? "application/json" : "application/x-www-form-urlencoded";
+  return s.c.call(path.replace(/\{\w+\.\.\.\}/, "mcp").replace(/\{\w+\}/g, "none"), {
+    method,
+    headers: { ...(hasBody ? { "content-type": type } : {}), ...headersOf[caller] },
+    // A client without an address to send people to is registered by nobody, the operator included.
+    ...(hasBody ? { body: isJson ? '{"redirect_uris":[]}' : "" } : {}),
+    peer: `2001:db8:${(++peers).toString(16)}::1`,
+  });
+}
+
+const lines = routes.flatMap((route) =>
+  METHODS.filter((method) => Object.hasOwn(route.methods, method)).map((method) => ({
+    name: `${method} ${route.path}`,
+    route,
+    method,
+  })),
+);
+
+it("176: every route and method is in the table, and nothing else", () => {
+  expect(Object.keys(EXPECTED).sort()).toEqual(lines.map(({ name }) => name).sort());
+});
+
+describe("176: callers", () => {
+  it.each(lines)(
+    "$name answers each caller as the table says, and changes nothing",
+    async ({ name, ...line }) => {
+      const answers = await unchanged(s.t, async () => {
+        const statuses = [];
+        for (const caller of CALLERS) statuses.push((await send(line.route, line.method, caller)).status);
+        return statuses;
+      });
+      expect(answers).toEqual(EXPECTED[name]);
+    },
+  );
+});
+
+describe("197: methods", () => {
+  it.each(routes.map((route) => ({ path: route.path, route })))(
+    "$path answers other methods with 405 and Allow, whoever asks",
+    async ({ route }) => {
+      const known = Object.keys(route.methods);
+      const allow = [...known, ...(route.head ? ["HEAD"] : []), ...(route.cors ? ["OPTIONS"] : [])];
+      const unknown = [...METHODS, "HEAD", "QUERY", "constructor", "toString", "__proto__"].filter(
+        (method) => !allow.includes(method),
+      );
+      const answers = await unchanged(s.t, async () => {
+        const seen = [];
+        for (const method of unknown) {
+          const { status, headers } = await send(route, method, "operator");
+          seen.push([method, status, headers.get("allow")]);
+        }
+        return seen;
+      });
+      expect(answers).toEqual(unknown.map((method) => [method, 405, allow.join(", ")]));
+    },
+  );
+
+  it.each(["x-http-method-override", "x-http-method", "x-method-override"])(
+    "%s changes no method",
+    async (name) => {
+      const response = await s.c.call("/clients", { headers: { ...s.operator, [name]: "POST" } });
+      const token = await s.c.call("/token", { headers: { [name]: "POST" } });
+      expect([response.status, token.status]).toEqual([200, 405]);
+    },
+  );
+});
