@@ -118,9 +118,11 @@ const idTokenClaims = (idToken: string | undefined) => (idToken ? decodeJwt(idTo
 function fromProvider(provider: SignInProvider, claims: Record<string, unknown>): Handoff {
   const identity = identityFrom(provider, claims);
   const amr = z.array(z.string().max(100)).max(20).safeParse(claims.amr);
+  const authTime = z.number().int().positive().safeParse(claims.auth_time);
   return {
     provider: provider.name,
     amr: amr.data ?? [],
+    authTime: authTime.data,
     outcome: "refused" in identity ? identity : { identity },
   };
 }

@@ -109,7 +109,9 @@ async function peer(name, port) {
   };
 }
 
-const form = (fields) => new URLSearchParams({ grant_type: "client_credentials", ...fields }).toString();
+function form(fields) {
+  return new URLSearchParams({ grant_type: "client_credentials", ...fields }).toString();
+}
 
 function start(args, env) {
   const child = spawn("taskset", ["-c", "0", process.execPath, ...args], {
@@ -185,5 +187,7 @@ function median(values) {
   return sorted[Math.floor(sorted.length / 2)];
 }
 
-const spread = (values, digits) =>
-  `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)}–${Math.max(...values).toFixed(digits)})`;
+function spread(values, digits) {
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  return `${median(values).toFixed(digits)} (${low.toFixed(digits)}–${high.toFixed(digits)})`;
+}

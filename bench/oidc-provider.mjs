@@ -43,6 +43,7 @@ const provider = new Provider(`http://localhost:${port}`, {
       grant_types: ["client_credentials"],
       redirect_uris: [],
       response_types: [],
+      id_token_signed_response_alg: "ES256",
       token_endpoint_auth_method: "client_secret_post",
     },
   ],

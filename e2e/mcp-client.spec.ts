@@ -62,21 +62,25 @@ for (const way of ways) {
   });
 }
 
-test("a tool that needs more asks the person for more, and what was allowed before stays", async ({
-  page,
-}) => {
-  const agent = await connect(page, {
-    registration: "cimd",
-    protocol: "2026-07-28",
-    url: live.url,
-    app: "Growing agent",
+for (const [registration, protocol] of [
+  ["cimd", "2026-07-28"],
+  ["dcr", "2025"],
+] as const) {
+  test(`a tool that needs more asks the person for more, and what was allowed before stays (${registration})`, async ({
+    page,
+  }) => {
+    const app = `Growing agent ${registration}`;
+    const agent = await connect(page, { registration, protocol, url: live.url, app });
+    expect(agent.tokens().scope).toBe("notes:read");
+    const before = JSON.parse(await agent.call("read_notes"));
+    expect(await agent.call("add_note", { note: `buy milk ${registration}` })).toBe(
+      `Noted: buy milk ${registration}`,
+    );
+    expect(agent.tokens().scope).toBe("notes:read notes:write");
+    expect(JSON.parse(await agent.call("read_notes"))).toEqual([...before, `buy milk ${registration}`]);
+    await agent.close();
   });
-  expect(agent.tokens().scope).toBe("notes:read");
-  expect(await agent.call("add_note", { note: "buy milk" })).toBe("Noted: buy milk");
-  expect(agent.tokens().scope).toBe("notes:read notes:write");
-  expect(JSON.parse(await agent.call("read_notes"))).toEqual(["buy milk"]);
-  await agent.close();
-});
+}
 
 test("offline example: a stopped app is refused when its short token expires", async ({ page }) => {
   const shortLived = await startServer({ env: { ...ADMIN_ENV, AUTHGENT_INTERACTIVE_ACCESS_TOKEN_TTL: "5" } });

@@ -13,7 +13,11 @@ export type Log = {
 
 const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error", "silent"];
 
-const requests = new AsyncLocalStorage<{ requestId: string }>();
+/** Both mounts live in one process but in two bundles, and both write lines of one request. */
+const shared: typeof globalThis & { authgentRequests?: AsyncLocalStorage<{ requestId: string }> } =
+  globalThis;
+shared.authgentRequests ??= new AsyncLocalStorage();
+const requests = shared.authgentRequests;
 
 /** Runs work with a request id that every log line and event within it carries. */
 export const withRequestId = <T>(requestId: string, work: () => T): T => requests.run({ requestId }, work);

@@ -37,7 +37,13 @@ export function loadSettings(env: Environment = process.env): LoadedSettings {
   const foreign = judgeForeign(env);
   const parsed = Settings.safeParse(named.values);
 
-  const problems = [...unknownNames(env), ...named.problems, ...providers.problems, ...foreign.problems];
+  const problems = [
+    ...unknownNames(env),
+    ...namesOfSignInLibrary(env),
+    ...named.problems,
+    ...providers.problems,
+    ...foreign.problems,
+  ];
   if (!parsed.success) {
     const invalid = parsed.error.issues.map((issue) => {
       const key = settingNames.find((name) => name === issue.path[0]);
@@ -81,6 +87,12 @@ function unknownNames(env: Environment): string[] {
     .filter((name) => name.startsWith("AUTHGENT_") && !isKnown(name))
     .map((name) => `${name} is not a setting of this server: did you mean ${nearestName(name, candidates)}?`);
 }
+
+/** The sign-in library would read these and send people to other addresses than ours. */
+const namesOfSignInLibrary = (env: Environment): string[] =>
+  ["AUTH_URL", "NEXTAUTH_URL", "AUTH_REDIRECT_PROXY_URL"]
+    .filter((name) => env[name])
+    .map((name) => `${name} must not be set: the address of this server is AUTHGENT_SERVER_URL alone.`);
 
 function ephemeralProblems(settings: Settings, env: Environment): string[] {
   if (!env.VERCEL || !settings.databaseUrl.startsWith("pglite:") || settings.allowEphemeral) return [];

@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import next from "next";
 import { DatabaseInUseError } from "@/db/directory-lock";
+import { refusalResponse, toRefusal } from "@/lib/http/errors";
+import { readyEndpoint } from "@/lib/http/health";
 import { answer, findRoute } from "@/lib/http/routes";
 import { isDatabaseAway } from "@/lib/http/unavailable";
 import { runJobs } from "@/lib/jobs";
@@ -52,8 +54,11 @@ async function handle(
     outgoing.writeHead(400).end();
     return;
   }
-  if (!findRoute(new URL(ctx.settings.serverUrl + target).pathname)) {
-    await pages(incoming, outgoing);
+  const { pathname } = new URL(ctx.settings.serverUrl + target);
+  if (!findRoute(pathname)) {
+    const away = pathname.startsWith("/_next/") ? undefined : await databaseAwayPage(ctx);
+    if (away) await sendWebResponse(away, outgoing);
+    else await pages(incoming, outgoing);
     return;
   }
   try {
@@ -63,6 +68,16 @@ async function handle(
   } catch (error) {
     if (!(error instanceof BodyTooLargeError)) throw error;
     outgoing.writeHead(413, { connection: "close" }).end();
+  }
+}
+
+/** A page of ours instead of Next's while the database is away: theirs would need it, and a script to say so. */
+async function databaseAwayPage(ctx: Running["ctx"]): Promise<Response | undefined> {
+  try {
+    await readyEndpoint(ctx);
+    return undefined;
+  } catch (error) {
+    return refusalResponse(ctx, "page", toRefusal(ctx, error));
   }
 }
 

@@ -84,9 +84,10 @@ async function begin(
     scope: [...scope],
   };
   const { browser, isNew } = browserOfCall(ctx, call);
+  const question = { kind: client.kind, clientId: client.clientId, request: stored, createdAt: ctx.now() };
+  if (prompt.includes("none")) await requireSilence(ctx, call, question, by);
   const approval = await requestConsent(ctx, { client, request: stored, browser });
   const cookies = isNew ? [setCookie(ctx.settings, browserCookieName(ctx.settings), browser)] : [];
-  if (prompt.includes("none")) return silently(ctx, call, approval, by, browser);
   return nextStep(ctx, call, { approval, by, browser, cookies });
 }
 
@@ -102,6 +103,9 @@ export async function resumeEndpoint(ctx: Context, call: Call): Promise<Response
   return nextStep(ctx, call, { approval: view.approval, by, browser, cookies: [] });
 }
 
+/** What decides whether a person must be asked. */
+type Question = Pick<Approval, "clientId" | "request" | "createdAt"> & { kind: Client["kind"] };
+
 type Step = { approval: Approval; by: SignedIn | undefined; browser: string; cookies: readonly string[] };
 
 /** Sign-in when nobody is signed in or a new one is asked for, then the question, unless it need not be asked. */
@@ -112,12 +116,17 @@ async function nextStep(
 ): Promise<Response> {
   const { id } = approval;
   if (!by || needsSignIn(ctx, approval, by)) return seeOther(loginPath(`/authorize/${id}`), cookies);
-  if (await needsAnswer(ctx, call, approval, by)) return seeOther(`/approve/${id}`, cookies);
+  const question = { ...approval, kind: approval.client.kind };
+  if (await needsAnswer(ctx, call, question, by)) return seeOther(`/approve/${id}`, cookies);
   return answerWithoutAsking(ctx, call, approval, by, browser);
 }
 
 /** `prompt=login` and `max_age` are about the sign-in, and one after the request satisfies both (OIDC Core §3.1.2.1). */
-function needsSignIn(ctx: Context, { request, createdAt }: Approval, { session }: SignedIn): boolean {
+export function needsSignIn(
+  ctx: Context,
+  { request, createdAt }: Pick<Approval, "request" | "createdAt">,
+  { session }: SignedIn,
+): boolean {
   const { prompt, maxAge } = request;
   const asked = prompt.includes("login") || prompt.includes("select_account");
   if (asked && session.authTime < createdAt) return true;
@@ -128,32 +137,31 @@ function needsSignIn(ctx: Context, { request, createdAt }: Approval, { session }
  * Whether the person must be asked. Apps that named themselves are always asked about (client quirk Q24):
  * their client id proves nothing about who uses it.
  */
-async function needsAnswer(ctx: Context, call: Call, approval: Approval, by: SignedIn): Promise<boolean> {
-  // Not for requests that came through a tunnel or a proxy: they are never served openly (product decision D1).
-  if (ctx.settings.consentMode === "auto_approve" && call.isLocal) return false;
-  if (approval.client.kind !== "static" || approval.request.prompt.includes("consent")) return true;
-  // A remembered answer is used only when the browser was not sent here by a page of somebody else's.
+async function needsAnswer(ctx: Context, call: Call, question: Question, by: SignedIn): Promise<boolean> {
+  // No answer is taken for given when a page of somebody else's sent the browser here.
   const site = call.request.headers.get("sec-fetch-site");
   if (site !== null && site !== "none" && site !== "same-origin") return true;
-  const { clientId, request: asked } = approval;
+  // Not for requests that came through a tunnel or a proxy: they are never served openly (product decision D1).
+  if (ctx.settings.consentMode === "auto_approve" && call.isLocal) return false;
+  const { kind, clientId, request: asked } = question;
+  if (kind !== "static" || asked.prompt.includes("consent")) return true;
   const standing = await findStandingGrant(ctx, { userId: by.user.id, clientId, resource: asked.resource });
   return !standing || !asked.scope.every((name) => standing.scope.includes(name));
 }
 
 /** `prompt=none`: an answer without a page, or the reason why there is none (OIDC Core §3.1.2.6). */
-async function silently(
+async function requireSilence(
   ctx: Context,
   call: Call,
-  approval: Approval,
+  question: Question,
   by: SignedIn | undefined,
-  browser: string,
-) {
-  if (!by || needsSignIn(ctx, approval, by))
+): Promise<void> {
+  if (!by || needsSignIn(ctx, question, by)) {
     throw new OAuthError("login_required", "Ask again without prompt=none: nobody is signed in.");
-  if (await needsAnswer(ctx, call, approval, by)) {
+  }
+  if (await needsAnswer(ctx, call, question, by)) {
     throw new OAuthError("consent_required", "Ask again without prompt=none: the person has to answer.");
   }
-  return answerWithoutAsking(ctx, call, approval, by, browser);
 }
 
 async function answerWithoutAsking(

@@ -64,9 +64,10 @@ async function countFailure(
   key: string,
   client: Client | undefined,
 ): Promise<void> {
-  await ctx.limits.take("clientSecret", key);
+  const allowance = await ctx.limits.take("clientSecret", key);
   ctx.recent.forget(guessing(key));
-  if (!client) return;
+  // One row when the door closes, not one for each guess: nobody is to fill the audit trail (product decision D26).
+  if (!client || allowance.allowed) return;
   const { clientId } = client;
   await record(ctx, {
     type: "client_authentication.denied",

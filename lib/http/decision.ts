@@ -6,7 +6,7 @@ import { type Approval, type DecisionOutcome, decideConsent, openApproval } from
 import { findStandingGrant } from "@/lib/services/grants";
 import { scopeOfRole } from "@/lib/services/resources";
 import type { SignedIn } from "@/lib/services/sessions";
-import { codeRedirect, errorRedirect } from "./authorize";
+import { codeRedirect, errorRedirect, needsSignIn } from "./authorize";
 import type { Call } from "./call";
 import { isSameOrigin } from "./csrf";
 import { json, readJsonAs } from "./json";
@@ -29,6 +29,8 @@ export async function decisionEndpoint(ctx: Context, call: Call): Promise<Respon
   const view = await openApproval(ctx, { id, userId: by.user.id, browser });
   if (view.state === "not_yours" || view.state === "unknown") throw notYours();
   if (view.state !== "open") return seeOther(page);
+  // The app asked for a new sign-in, and going straight to the page is no way around it.
+  if (needsSignIn(ctx, view.approval, by)) return seeOther(loginPath(`/authorize/${encodeURIComponent(id)}`));
   const allow =
     decision === "allow" ? await allowedScope(ctx, view.approval, by, fields.getAll("scope")) : undefined;
   // Nothing ticked is no answer: the page says what to do.
@@ -92,6 +94,7 @@ export async function decisionApiEndpoint(ctx: Context, call: Call): Promise<Res
   if (view.state === "answered") throw new OAuthError("conflict", "This approval was answered already.");
   if (view.state !== "open") throw new OAuthError("not_found", "There is no such approval for you.");
   const { approval } = view;
+  if (needsSignIn(ctx, approval, by)) throw new OAuthError("forbidden", "Sign in again to answer this.");
   const chosen = body.scope ?? approval.request.scope;
   const allow = body.decision === "allow" ? await allowedScope(ctx, approval, by, chosen) : undefined;
   if (allow && allow.length === 0 && approval.request.scope.length > 0) {
@@ -108,7 +111,11 @@ export async function decisionApiEndpoint(ctx: Context, call: Call): Promise<Res
 /** JSON calls with a session need no form token, but must come from our own origin (product decision D30). */
 async function requirePerson(ctx: Context, { request }: Call): Promise<SignedIn> {
   const by = await sessionOf(ctx, request);
-  if (!by) throw new OAuthError("invalid_token", "Sign in first: this answer is a person's.");
+  if (!by) {
+    throw new OAuthError("invalid_token", "Sign in first: this answer is a person's.", {
+      headers: { "www-authenticate": "Bearer" },
+    });
+  }
   if (!isSameOrigin(ctx, request))
     throw new OAuthError("forbidden", "Send this from the server's own origin.");
   return by;

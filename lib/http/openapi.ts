@@ -12,9 +12,8 @@ type Json = Record<string, unknown>;
 
 /** `GET /openapi.json`. The list of routes comes late: it holds this endpoint. */
 export function openApiEndpoint(routes: () => readonly Route[]): Handler {
-  let document: Json | undefined;
   return async (ctx) => {
-    document ??= openApiDocument(routes(), ctx);
+    const document = await ctx.recent.read("openapi", async () => openApiDocument(routes(), ctx));
     return json(document, { headers: { "cache-control": "public, max-age=300" } });
   };
 }

@@ -20,16 +20,16 @@ const Scope = z.strictObject({
 export const NewResource = z.strictObject({
   resource: z
     .url({ protocol: /^https?$/ })
-    .max(2048)
+    .max(1024)
     .describe("The identifier clients send and tokens carry as aud"),
   name: words(100),
   scopes: z.array(Scope).max(100).default([]),
   aliases: z
-    .array(z.url({ protocol: /^https?$/ }).max(2048))
+    .array(z.url({ protocol: /^https?$/ }).max(1024))
     .max(20)
     .default([]),
   introspection_clients: z
-    .array(z.string().max(2048))
+    .array(z.string().max(1024))
     .max(20)
     .default([])
     .describe("Clients that act as this resource and may introspect tokens meant for it"),

@@ -48,7 +48,7 @@ const register = {
 const introspect = {
   ...machine,
   cors: false,
-  bucket: "token",
+  bucket: "resource",
   methods: { POST: introspectEndpoint },
 } as const;
 const revoke = { ...machine, bucket: "token", methods: { POST: revokeEndpoint } } as const;
@@ -94,7 +94,7 @@ export const routes: readonly Route[] = [
     path: "/mcp",
     cors: true,
     errors: "bearer",
-    bucket: "mcp",
+    bucket: "resource",
     methods: { GET: mcpEndpoint, POST: mcpEndpoint, DELETE: mcpEndpoint },
     sameHeaders: ["www-authenticate"],
   },

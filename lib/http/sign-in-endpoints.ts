@@ -16,6 +16,8 @@ export const Handoff = z.object({
   provider: z.string(),
   /** How the person proved who they are (RFC 8176), as far as the provider says. */
   amr: z.array(z.string()),
+  /** When they did (OIDC Core §2), as far as the provider says: its own session may be older than this sign-in. */
+  authTime: z.number().int().positive().optional(),
   outcome: z.union([
     z.object({ userId: z.string() }),
     z.object({
@@ -77,13 +79,14 @@ function localEndpoint(dance: Dance) {
     const { fields, browser, continueTo } = await readSignInForm(ctx, call);
     const email = (fields.get("email") ?? "").trim().slice(0, 254);
     const tries = triesOf(call, email);
-    await requireTriesLeft(ctx, tries);
+    // Counted before the password is looked at, so that guesses at the same moment count too.
+    await takeTries(ctx, tries);
     const cookies = await dance.checkPassword(ctx, { email, password: fields.get("password") ?? "" });
     if (cookies) {
+      for (const [bucket, key] of tries) await ctx.limits.giveBack(bucket, key);
       const value = await startSignIn(ctx, { provider: "local", continueTo, browser });
       return seeOther(completePath(value), cookies);
     }
-    for (const [bucket, key] of tries) await ctx.limits.take(bucket, key);
     await recordWrongPassword(ctx, call, email);
     return seeOther(signInAgain({ problem: "credentials", continueTo, local: true }));
   };
@@ -95,9 +98,9 @@ const triesOf = ({ address }: Call, email: string): [BucketName, string][] => [
   ["signInAddress", addressKey(address)],
 ];
 
-async function requireTriesLeft(ctx: Context, tries: readonly [BucketName, string][]): Promise<void> {
+async function takeTries(ctx: Context, tries: readonly [BucketName, string][]): Promise<void> {
   for (const [bucket, key] of tries) {
-    const allowance = await ctx.limits.check(bucket, key);
+    const allowance = await ctx.limits.take(bucket, key);
     if (allowance.allowed) continue;
     const minutes = Math.ceil(allowance.retryAfter / 60);
     const wait = `${minutes} ${minutes === 1 ? "minute" : "minutes"}`;
@@ -173,7 +176,7 @@ function completeEndpoint(dance: Dance) {
     const signIn = handoff && (await consumeReturn(ctx, call, call.url, handoff.provider));
     if (!signIn) return again(dance, ctx, { problem: "expired" });
     const { continueTo } = signIn;
-    const { provider, amr } = handoff;
+    const { provider, amr, authTime } = handoff;
     const who = await personOf(ctx, handoff);
     if ("problem" in who) {
       const { problem, subject } = who;
@@ -181,7 +184,7 @@ function completeEndpoint(dance: Dance) {
       await record(ctx, { type: "sign_in.denied", actor: "system", subject, data, address: call.address });
       return again(dance, ctx, { problem, continueTo });
     }
-    const session = await startSession(ctx, call, { userId: who.userId, provider, amr });
+    const session = await startSession(ctx, call, { userId: who.userId, provider, amr, authTime });
     return seeOther(continueTo, [session, ...dance.forget(ctx)]);
   };
 }

@@ -62,13 +62,19 @@ export async function waitingApproval(
   return matchesSecret(browser, approval.browserHash) ? approval : undefined;
 }
 
-type Proven = { userId: string; provider: string; amr: readonly string[] };
+type Proven = {
+  userId: string;
+  provider: string;
+  amr: readonly string[];
+  /** Seconds since the epoch, when a provider says when the person proved who they are. */
+  authTime?: number | undefined;
+};
 
 /**
  * Starts a person's session in this browser in place of the one it had, and returns the cookie to set: "generates
  * a new session token on user authentication … and terminates the current session token" (OWASP ASVS 5.0, 7.2.4).
  */
-export async function startSession(ctx: Context, call: Call, { userId, provider, amr }: Proven) {
+export async function startSession(ctx: Context, call: Call, { userId, provider, amr, authTime }: Proven) {
   const { request, address } = call;
   const before = await sessionOf(ctx, request);
   if (before) {
@@ -77,6 +83,6 @@ export async function startSession(ctx: Context, call: Call, { userId, provider,
     if (before.user.id !== userId) await releaseApprovals(ctx, { userId: before.user.id, browser });
   }
   const userAgent = request.headers.get("user-agent") ?? undefined;
-  const value = await createSession(ctx, { userId, provider, amr, userAgent, address });
+  const value = await createSession(ctx, { userId, provider, amr, authTime, userAgent, address });
   return setCookie(ctx.settings, sessionCookieName(ctx.settings), value);
 }

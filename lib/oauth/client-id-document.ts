@@ -3,7 +3,8 @@ import { isOAuthError, OAuthError } from "@/lib/errors";
 import { type ClientMetadata, parseClientMetadata } from "./client-metadata";
 import { hasDotSegments, hostOf, isLoopbackHost, splitUri } from "./uri";
 
-const MAX_LENGTH = 2048;
+/** PostgreSQL indexes no row of more than 2704 bytes, and a grant is found by client and resource. */
+const MAX_LENGTH = 1024;
 
 /** What a client may have by its document alone: never client_credentials, which needs a credential. */
 const OFFERED = { grantTypes: ["authorization_code", "refresh_token"], authMethods: ["none"] };

@@ -1,7 +1,8 @@
 import { OAuthError } from "@/lib/errors";
 import { splitUri } from "./uri";
 
-const MAX_LENGTH = 2048;
+/** PostgreSQL indexes no row of more than 2704 bytes, and a grant is found by client and resource. */
+const MAX_LENGTH = 1024;
 
 /** What finding a resource needs to know of a registered one. */
 type RegisteredResource = { resource: string; aliases: readonly string[] };

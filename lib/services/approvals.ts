@@ -9,7 +9,6 @@ import { extendGrant } from "./grants";
 import type { SignedIn } from "./sessions";
 
 export type Approval = typeof approvals.$inferSelect;
-export type { StoredAuthorizationRequest };
 
 /** A person has this long to answer, in seconds. */
 const APPROVAL_TTL = 600;

@@ -20,6 +20,8 @@ export type Allowance = { allowed: true } | { allowed: false; retryAfter: number
 export type Limits = {
   /** Counts one attempt of `key`. */
   take(bucket: BucketName, key: string): Promise<Allowance>;
+  /** Takes one counted attempt back: it was no failure. */
+  giveBack(bucket: BucketName, key: string): Promise<void>;
   /** Whether `key` has attempts left, without counting one. */
   check(bucket: BucketName, key: string): Promise<Allowance>;
 };
@@ -34,8 +36,8 @@ const buckets = ({ tokenRateLimit, registerRateLimit }: Settings) =>
     register: { points: registerRateLimit, seconds: 60, store: "memory" },
     authorize: { points: tokenRateLimit, seconds: 60, store: "memory" },
     read: { points: tokenRateLimit * 10, seconds: 60, store: "memory" },
-    /** Calls of our own tools: hosted clients make them for many people from few addresses (client quirk Q17). */
-    mcp: { points: tokenRateLimit * 10, seconds: 60, store: "memory" },
+    /** Calls by resources and of our own tools: many people's, from few addresses (client quirk Q17). */
+    resource: { points: tokenRateLimit * 10, seconds: 60, store: "memory" },
     /** Metadata documents fetched per host, so that a spray of client ids stays bounded. */
     documentHost: { points: 60, seconds: 60, store: "memory" },
     /** All metadata documents fetched for ids never seen before. */
@@ -83,6 +85,9 @@ export function createLimits(settings: Settings, db: Db): Limits {
         if (!(refusal instanceof RateLimiterRes)) throw refusal;
         return { allowed: false, retryAfter: Math.max(1, Math.ceil(refusal.msBeforeNext / 1000)) };
       }
+    },
+    async giveBack(bucket, key) {
+      await limiter(bucket).reward(key);
     },
     async check(bucket, key) {
       const state = await limiter(bucket).get(key);

@@ -17,8 +17,6 @@ export type Target = {
   name: string;
   scopes: readonly ResourceScope[];
   registered: boolean;
-  /** Names that are scopes of other registered resources: here they mean nothing. */
-  foreignScopes: readonly string[];
 };
 
 const MAX_RESOURCES = 10_000;
@@ -139,13 +137,11 @@ export async function resolveTarget(
   const registered = registeredTarget(ctx, known, identifier);
   if (registered) return registered;
   if (ctx.settings.localMode || client.allowedResources.includes(identifier)) {
-    const foreignScopes = known.flatMap(({ scopes }) => scopes.map(({ name }) => name));
     return {
       resource: identifier,
       name: new URL(identifier).host,
       scopes: [],
       registered: false,
-      foreignScopes,
     };
   }
   const match = findResource(known, identifier);
@@ -167,9 +163,7 @@ function registeredTarget(
   if (!found) return undefined;
   const own = found.resource === settings.serverUrl ? settings.scopesSupported : [];
   const scopes = [...found.scopes, ...own.map((name) => describeScope({ scopes: [] }, name))];
-  const others = known.filter(({ resource }) => resource !== found.resource);
-  const foreignScopes = others.flatMap((other) => other.scopes.map(({ name }) => name));
-  return { resource: found.resource, name: found.name, scopes, registered: true, foreignScopes };
+  return { resource: found.resource, name: found.name, scopes, registered: true };
 }
 
 /** With `AUTHGENT_RESOURCE_MATCH=origin` any path of a host means the one resource registered there. */
@@ -215,9 +209,12 @@ export function grantableScope(ctx: Context, { client, target, asked, role }: As
   return client.scope && client.kind === "static" ? intersectScope(known, client.scope) : known;
 }
 
-/** The scopes a client may have for itself, without a person: never beyond its registration. */
+/**
+ * The scopes a client may have for itself, without a person: never beyond its registration, and of those that take
+ * a role only what an operator registered it for (product decision D19).
+ */
 export function ownScope(ctx: Context, asking: Omit<Asking, "role">): readonly string[] {
-  const known = grantableScope(ctx, asking);
+  const known = grantableScope(ctx, asking.client.kind === "static" ? asking : { ...asking, role: "member" });
   return asking.client.scope ? intersectScope(known, asking.client.scope) : known;
 }
 
@@ -233,8 +230,7 @@ function registeredElsewhere(
 ): readonly string[] {
   if (!ctx.settings.localMode && target.registered) return [];
   const own = client.scope ?? (target.registered ? [] : (asked ?? []));
-  const meansNothing = [...HARMLESS, ...(target.registered ? target.foreignScopes : [])];
-  return own.filter((name) => !name.startsWith("admin:") && !meansNothing.includes(name));
+  return own.filter((name) => !name.startsWith("admin:") && !HARMLESS.includes(name));
 }
 
 /**

@@ -11,8 +11,6 @@ export type Session = typeof sessions.$inferSelect;
 /** A signed-in person and the session that says so. */
 export type SignedIn = { user: User; session: Session };
 
-/** A session ends this long after its sign-in, whatever happens (product decision D20). */
-const SESSION_MAX_AGE = 12 * 3600;
 /** Not written more often than this, so that reading a page costs no write. */
 const LAST_SEEN_STEP = 60;
 /** A sign-in through a provider has to come back within this time. */
@@ -23,6 +21,8 @@ type NewSession = {
   provider: string;
   /** How the person proved who they are (RFC 8176). */
   amr: readonly string[];
+  /** Seconds since the epoch; absent: now. */
+  authTime?: number | undefined;
   userAgent?: string | undefined;
   address?: string | undefined;
 };
@@ -30,7 +30,7 @@ type NewSession = {
 /** Starts a session and returns the cookie's value, which is not stored. */
 export function createSession(
   ctx: Context,
-  { userId, provider, amr, userAgent, address }: NewSession,
+  { userId, provider, amr, authTime, userAgent, address }: NewSession,
 ): Promise<string> {
   const value = newSecret("ses_");
   return inTransaction(ctx, async (tx) => {
@@ -40,10 +40,10 @@ export function createSession(
       userId,
       provider,
       amr: [...amr],
-      authTime: now,
+      authTime: signedInAt(now, authTime),
       createdAt: now,
       lastSeenAt: now,
-      expiresAt: new Date(now.getTime() + SESSION_MAX_AGE * 1000),
+      expiresAt: new Date(now.getTime() + tx.settings.sessionMaxAge * 1000),
       userAgent: userAgent?.slice(0, 300) ?? null,
       address: address ?? null,
     });
@@ -57,6 +57,14 @@ export function createSession(
     });
     return value;
   });
+}
+
+/** A provider's clock is not ours: a sign-in it dates to the last two minutes is the one that just happened. */
+const CLOCK_TOLERANCE = 120;
+
+function signedInAt(now: Date, authTime: number | undefined): Date {
+  const age = authTime === undefined ? 0 : now.getTime() / 1000 - authTime;
+  return age > CLOCK_TOLERANCE ? new Date((authTime ?? 0) * 1000) : now;
 }
 
 /** The person a cookie's value stands for, as long as the session and the person are good. */

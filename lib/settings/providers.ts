@@ -72,6 +72,9 @@ export function providerVariables(env: Environment): readonly string[] {
   return prefixes.flatMap((prefix) => [...FIELDS.keys()].map((field) => `${prefix}_${field}`));
 }
 
+/** Names that stand after /login/ for something else. */
+const RESERVED: readonly string[] = ["local", "complete", "link"];
+
 type Found = { values: Record<string, string>; variables: Record<string, string> };
 
 /** Reads every sign-in provider that the environment describes. */
@@ -111,6 +114,13 @@ export const conflict = (one: string, other: string): string =>
   `${one} and ${other} are two names of one setting and have different values: keep one of them.`;
 
 function readProvider(name: string, { values, variables }: Found) {
+  if (RESERVED.includes(name)) {
+    return {
+      problems: [
+        `${Object.values(variables)[0]} names a provider "${name}", which is a page of this server: choose another name.`,
+      ],
+    };
+  }
   const variable = (field: Field) => variables[field] ?? siblingOf(Object.values(variables)[0] ?? "", field);
   const missing = (["issuer", "clientId", "clientSecret"] as const).filter((field) => !values[field]);
   if (missing.length > 0) {

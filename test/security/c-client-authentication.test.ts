@@ -133,7 +133,8 @@ describe("credentials", () => {
     expect(await Promise.all(answers.map(refusalOf))).toEqual([
       INVALID_CLIENT,
       INVALID_CLIENT,
-      INVALID_CLIENT,
+      // Two methods at once (product decision D21).
+      { status: 400, error: "invalid_request" },
     ]);
   });
 

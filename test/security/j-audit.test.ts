@@ -3,6 +3,7 @@ import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { rowsOf } from "@/db/client";
 import { openApproval } from "@/lib/services/approvals";
 import {
+  ADMIN_KEY,
   type App,
   approvalOf,
   basic,
@@ -13,7 +14,7 @@ import {
 } from "@/test/support/client";
 import { unique } from "@/test/support/context";
 import { dumpOf, unchanged } from "@/test/support/digest";
-import { OPERATOR_KEY, type PublicServer, publicServer } from "@/test/support/public-server";
+import { type PublicServer, publicServer } from "@/test/support/public-server";
 import { claimsOf } from "@/test/support/signer";
 
 let s: PublicServer;
@@ -65,7 +66,7 @@ describe("191: secrets", () => {
       ...{ code: code.code, verifier: code.verifier, session: ada.session, browser, csrf },
       ...{ access: first.access_token, refresh: first.refresh_token },
       ...{ nextAccess: second.access_token, nextRefresh: second.refresh_token },
-      ...{ operator: OPERATOR_KEY, secretKey: s.t.ctx.settings.secretKey },
+      ...{ operator: ADMIN_KEY, secretKey: s.t.ctx.settings.secretKey },
       database: s.t.ctx.settings.databaseUrl.startsWith("postgres")
         ? s.t.ctx.settings.databaseUrl
         : "postgres://",

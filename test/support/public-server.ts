@@ -1,14 +1,9 @@
-import { type App, connect } from "./client";
+import { ADMIN_KEY, type App, connect, publicServer as publicEnvironment } from "./client";
 import { type TestContext, testContext, unique } from "./context";
 
-/** The operator's key of the servers made here. */
-export const OPERATOR_KEY = "operator-key-of-the-tests-0123456789";
-
-/** The environment of a server on the internet: not in local mode, and busy. */
+/** The environment of a server on the internet, and a busy one. */
 export const PUBLIC_ENV = {
-  AUTHGENT_SERVER_URL: "https://auth.example.com",
-  AUTHGENT_SECRET_KEY: "test-secret-key-that-is-64-characters-long-0123456789-abcdefghij",
-  AUTHGENT_ADMIN_API_KEY: OPERATOR_KEY,
+  ...publicEnvironment,
   AUTHGENT_TOKEN_RATE_LIMIT: "100000",
   AUTHGENT_REGISTER_RATE_LIMIT: "100000",
 };
@@ -22,7 +17,7 @@ export const publicServer = async (options: Parameters<typeof testContext>[0] = 
 /** Manages a server with its operator's key. */
 export function operate(t: TestContext) {
   const c = connect(t);
-  const operator = { "x-admin-key": OPERATOR_KEY };
+  const operator = { "x-admin-key": ADMIN_KEY };
 
   /** An app that the operator registered; public, with an https redirect URI, unless told otherwise. */
   async function createApp(metadata: Record<string, unknown> = {}): Promise<App> {

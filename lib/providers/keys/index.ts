@@ -1,6 +1,4 @@
 import { databaseKeys } from "./database";
 
-export type { KeyProvider } from "./provider";
-
 /** Every place the signing keys may live. To add one: write its file, add its line. */
 export const keyProviders = { database: databaseKeys } as const;
