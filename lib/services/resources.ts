@@ -220,7 +220,7 @@ export function ownScope(ctx: Context, asking: Omit<Asking, "role">): readonly s
 
 /**
  * In local mode, and at resources known only by name, what a client registered is known too (D30);
- * a client without a registered scope may name its own at a local resource nobody described.
+ * at a resource nobody described, the scopes that are asked for are known too: the person reads them and decides.
  */
 function registeredElsewhere(
   ctx: Context,
@@ -229,7 +229,7 @@ function registeredElsewhere(
   asked: Asking["asked"],
 ): readonly string[] {
   if (!ctx.settings.localMode && target.registered) return [];
-  const own = client.scope ?? (target.registered ? [] : (asked ?? []));
+  const own = unionScope(client.scope ?? [], target.registered ? [] : (asked ?? []));
   return own.filter((name) => !name.startsWith("admin:") && !HARMLESS.includes(name));
 }
 
