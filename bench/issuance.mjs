@@ -12,6 +12,7 @@ const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5);
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 10);
 const WARM_SECONDS = Number(process.env.BENCH_WARM_SECONDS ?? 60);
 const CONNECTIONS = 32;
+const RESOURCE = "https://notes.example/mcp";
 const ADMIN_KEY = randomBytes(24).toString("base64url");
 const SECRET_KEY = randomBytes(48).toString("base64url");
 const TICKS_PER_SECOND = Number(spawnSync("getconf", ["CLK_TCK"], { encoding: "utf8" }).stdout);
@@ -70,19 +71,27 @@ async function ours(name, port, args) {
   });
   await untilReady(`${origin}/ready`);
   const client = await register(origin);
-  return { name, child, origin, path: "/token", body: form({ ...client, scope: "notes:read" }) };
+  return {
+    name,
+    child,
+    origin,
+    path: "/token",
+    body: form({ ...client, scope: "notes:read", resource: RESOURCE }),
+  };
 }
 
-/** A client of its own for each mount, as an operator registers one. */
+/** A client of its own for each mount, as an operator registers one, for a resource that is registered too. */
 async function register(origin) {
   const headers = { "content-type": "application/json", "x-admin-key": ADMIN_KEY };
+  const scopes = [{ name: "notes:read", description: "Read notes", risk: "low" }];
+  const resource = JSON.stringify({ resource: RESOURCE, name: "Notes", scopes });
+  await fetch(`${origin}/resources`, { method: "POST", headers, body: resource });
   const metadata = {
     client_name: "bench",
     grant_types: ["client_credentials"],
     response_types: [],
     token_endpoint_auth_method: "client_secret_post",
     scope: "notes:read",
-    allowed_resources: ["https://notes.example/mcp"],
   };
   const response = await fetch(`${origin}/clients`, {
     method: "POST",
@@ -105,7 +114,7 @@ async function peer(name, port) {
     child,
     origin,
     path: "/token",
-    body: form({ client_id: "bench", client_secret, scope: "notes:read" }),
+    body: form({ client_id: "bench", client_secret, scope: "notes:read", resource: RESOURCE }),
   };
 }
 

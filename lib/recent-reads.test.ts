@@ -24,6 +24,16 @@ describe("recent reads", () => {
     expect(load.count).toBe(2);
   });
 
+  it("runs a lazy query once, though it would run at every await", async () => {
+    let runs = 0;
+    // biome-ignore lint/suspicious/noThenProperty: this is what Drizzle's queries are.
+    const lazy = {
+      then: (resolve: (value: number) => void) => resolve(++runs),
+    } as unknown as Promise<number>;
+    const recent = recentReads(() => new Date(0));
+    expect([await recent.read("a", () => lazy), await recent.read("a", () => lazy)]).toEqual([1, 1]);
+  });
+
   it("never remembers that something was not found", async () => {
     const recent = recentReads(() => new Date(0));
     const load = counting(undefined);

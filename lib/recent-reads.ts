@@ -29,7 +29,8 @@ export function recentReads(now: () => Date): RecentReads {
       const at = now().getTime();
       const known = entries.get(key);
       if (known && at - known.at < MAX_AGE_MS) return (await known.value) as T | undefined;
-      const entry = { at, value: load() };
+      // A query of Drizzle's runs anew each time it is awaited; a promise of our own runs it once.
+      const entry = { at, value: Promise.resolve(load()) };
       remember(key, entry);
       try {
         const value = await entry.value;

@@ -30,7 +30,7 @@ async function start(): Promise<Running> {
     settings: { ...settings, secretKey },
     database,
     now: () => new Date(),
-    write: (line) => void process.stdout.write(line),
+    write: bufferedWriter((text) => void process.stdout.write(text)),
     defer: (work) => {
       const running = work()
         .catch((error) => ctx.log.warn("deferred work failed", { error }))
@@ -52,6 +52,19 @@ async function start(): Promise<Running> {
       await database.close();
       delete shared.authgent;
     },
+  };
+}
+
+/** Writes the lines of one turn of the event loop together: a system call for each line would cost more than the line. */
+function bufferedWriter(write: (text: string) => void): (line: string) => void {
+  let waiting: string[] = [];
+  const flush = () => {
+    write(waiting.join(""));
+    waiting = [];
+  };
+  process.on("exit", () => waiting.length > 0 && flush());
+  return (line) => {
+    if (waiting.push(line) === 1) setImmediate(flush);
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Context } from "@/lib/context";
 import { type ERRORS, isOAuthError, OAuthError } from "@/lib/errors";
+import { currentRequestId } from "@/lib/log";
 import { basicChallenge } from "@/lib/oauth/challenge";
 import type { ErrorFormat } from "./call";
 import { json } from "./json";
@@ -96,7 +97,7 @@ function pageError({ settings }: Context, refusal: OAuthError): Response {
     status,
     issuerHost: new URL(settings.serverUrl).host,
     happened: refusal.description,
-    reference: refusal.code,
+    reference: [refusal.code, currentRequestId()].filter(Boolean).join(" "),
   });
   for (const [name, value] of Object.entries(refusal.options.headers ?? {})) page.headers.set(name, value);
   return page;

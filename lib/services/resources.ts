@@ -24,9 +24,11 @@ const MAX_RESOURCES = 10_000;
 export const listResources = (ctx: Context): Promise<Resource[]> =>
   ctx.db.select().from(resources).orderBy(asc(resources.createdAt), asc(resources.id)).limit(MAX_RESOURCES);
 
+const RECENT = "resources";
+
 /** The registered resources as they were at most a second ago. */
 const listResourcesRecently = async (ctx: Context): Promise<readonly Resource[]> =>
-  (await ctx.recent.read("resources", () => listResources(ctx))) ?? [];
+  (await ctx.recent.read(RECENT, () => listResources(ctx))) ?? [];
 
 /** The server's own resource: what a token is for when nobody names one (client quirk Q27). */
 const ownResource = ({ serverUrl }: Context["settings"]) => ({
@@ -73,9 +75,9 @@ type NewResource = {
 };
 
 /** Registers a protected resource; the same identifier again is a conflict (product decision D17). */
-export function createResource(ctx: Context, input: NewResource, actor: string): Promise<Resource> {
+export async function createResource(ctx: Context, input: NewResource, actor: string): Promise<Resource> {
   const identifiers = [input.resource, ...input.aliases].map(parseResource);
-  return inTransaction(ctx, async (tx) => {
+  const resource = await inTransaction(ctx, async (tx) => {
     const known = await listResources(tx);
     const names = known.flatMap(({ resource, aliases }) => [resource, ...aliases]);
     const taken = identifiers.find((identifier) => names.some((name) => sameResource(name, identifier)));
@@ -103,6 +105,8 @@ export function createResource(ctx: Context, input: NewResource, actor: string):
     });
     return created;
   });
+  ctx.recent.forget(RECENT);
+  return resource;
 }
 
 /** A registered resource by identifier or alias; an unambiguous origin will do (client quirk Q26). */
@@ -132,18 +136,13 @@ export async function resolveTarget(
   const identifier = requested === undefined ? ctx.settings.serverUrl : parseResource(requested);
   const recent = registeredTarget(ctx, await listResourcesRecently(ctx), identifier);
   if (recent) return recent;
+  const byName = { resource: identifier, name: new URL(identifier).host, scopes: [], registered: false };
+  if (client.allowedResources.includes(identifier)) return byName;
   // Not among those of a second ago: it may have been registered since, here or on another instance.
   const known = await listResources(ctx);
   const registered = registeredTarget(ctx, known, identifier);
   if (registered) return registered;
-  if (ctx.settings.localMode || client.allowedResources.includes(identifier)) {
-    return {
-      resource: identifier,
-      name: new URL(identifier).host,
-      scopes: [],
-      registered: false,
-    };
-  }
+  if (ctx.settings.localMode) return byName;
   const match = findResource(known, identifier);
   const near = "found" in match ? [] : match.candidates;
   const candidates = (near.length > 0 ? near : known.map(({ resource }) => resource)).slice(0, 10).join(", ");
