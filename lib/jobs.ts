@@ -4,14 +4,16 @@ import { pruneCodes } from "./services/authorization-codes";
 import { pruneClients } from "./services/clients";
 import { pruneKeys, rotateIfDue } from "./services/keys";
 import { pruneRateLimits } from "./services/rate-limits";
+import { pruneRefreshTokens } from "./services/refresh-tokens";
 import { pruneSessions } from "./services/sessions";
-import { pruneTokens } from "./services/tokens";
+import { pruneAccessTokens } from "./services/tokens";
 
 /** Housekeeping: each job may run on every instance at the same time, and twice does no harm. */
 const jobs: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
   rotateIfDue,
   pruneKeys,
-  pruneTokens,
+  pruneAccessTokens,
+  pruneRefreshTokens,
   pruneCodes,
   pruneApprovals,
   pruneClients,

@@ -90,7 +90,6 @@ describe("what linters cannot hold", () => {
     const shared = [...groupByTable([...new Set(writers)])]
       .filter(([, all]) => all.length > 1)
       .map(([table, all]) => [table, all.length]);
-    // Tokens and their events are appended together in one statement, for many requests in one commit.
     expect(shared).toEqual([]);
   });
 

@@ -14,15 +14,14 @@ import {
 import { type Client, touchClient } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { findGrant, touchGrantUse } from "@/lib/services/grants";
-import { meansResource } from "@/lib/services/resources";
+import { mintRefreshToken, storeRefreshToken } from "@/lib/services/refresh-tokens";
+import { meansResource } from "@/lib/services/targets";
 import {
   killReplayedFamily,
   mintAccessToken,
-  mintRefreshToken,
   newFamily,
   storeAccessToken,
   storeFamily,
-  storeRefreshToken,
 } from "@/lib/services/tokens";
 import { defineGrant, type TokenResponse } from "./grant";
 import { oneResource } from "./one-resource";

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { OAuthError } from "@/lib/errors";
 import { formatScope, parseScope } from "@/lib/oauth/scope";
 import { touchClient } from "@/lib/services/clients";
-import { ownScope, requestedScope, resolveTarget } from "@/lib/services/resources";
+import { ownScope, requestedScope, resolveTarget } from "@/lib/services/targets";
 import { mintAccessToken } from "@/lib/services/tokens";
 import { defineGrant } from "./grant";
 import { oneResource } from "./one-resource";

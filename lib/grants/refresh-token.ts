@@ -7,18 +7,16 @@ import { deriveKey, open, seal } from "@/lib/secret-key";
 import { type Client, touchClient } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { touchGrantUse } from "@/lib/services/grants";
-import { meansResource, meantScope } from "@/lib/services/resources";
 import {
   consumeRefreshToken,
   findRefreshToken,
   isRefreshTokenLive,
-  killReplayedFamily,
-  mintAccessToken,
   mintRefreshToken,
   type RefreshTokenState,
-  storeAccessToken,
   storeRefreshToken,
-} from "@/lib/services/tokens";
+} from "@/lib/services/refresh-tokens";
+import { meansResource, meantScope } from "@/lib/services/targets";
+import { killReplayedFamily, mintAccessToken, storeAccessToken } from "@/lib/services/tokens";
 import { defineGrant, type TokenRequest, type TokenResponse } from "./grant";
 import { oneResource } from "./one-resource";
 

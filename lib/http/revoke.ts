@@ -1,6 +1,7 @@
 import type { Context } from "@/lib/context";
 import { isOAuthError, OAuthError } from "@/lib/errors";
-import { findRefreshToken, revokeAccessToken, revokeFamily } from "@/lib/services/tokens";
+import { findRefreshToken } from "@/lib/services/refresh-tokens";
+import { revokeAccessToken, revokeFamily } from "@/lib/services/tokens";
 import { verifyAccessToken } from "./bearer";
 import type { Call } from "./call";
 import { authenticateClient } from "./client-auth";

@@ -1,11 +1,11 @@
-import { and, eq, isNotNull, isNull, lt, sql } from "drizzle-orm";
+import { and, eq, isNull, lt, sql } from "drizzle-orm";
 import type { Db } from "@/db/client";
 import { clients } from "@/db/schema/clients";
 import { grants } from "@/db/schema/grants";
-import { accessTokens, refreshTokens, tokenFamilies } from "@/db/schema/tokens";
+import { accessTokens, tokenFamilies } from "@/db/schema/tokens";
 import { users } from "@/db/schema/users";
 import { type Context, inTransaction } from "@/lib/context";
-import { hashSecret, newSecret, timeOrderedUuid } from "@/lib/ids";
+import { timeOrderedUuid } from "@/lib/ids";
 import { type AccessTokenClaims, accessTokenClaims } from "@/lib/oauth/access-token";
 import { intersectScope } from "@/lib/oauth/scope";
 import { type Event, eventRow, record } from "./events";
@@ -173,70 +173,6 @@ export function revokeAccessToken(ctx: Context, jti: string, event: Event): Prom
   });
 }
 
-export type RefreshToken = typeof refreshTokens.$inferSelect;
-
-type NewRefreshToken = Pick<
-  RefreshToken,
-  "familyId" | "clientId" | "userId" | "grantId" | "scope" | "resource" | "authTime" | "amr"
-> & { familyExpiresAt: Date };
-
-/** A new refresh token and its row; never valid beyond its family (RFC 9700 §4.14.2). */
-export function mintRefreshToken(ctx: Context, { familyExpiresAt, ...rest }: NewRefreshToken) {
-  const token = newSecret("rt_");
-  const issuedAt = ctx.now();
-  const sliding = issuedAt.getTime() + ctx.settings.refreshTokenTtl * 1000;
-  const expiresAt = new Date(Math.min(sliding, familyExpiresAt.getTime()));
-  return { token, row: { ...rest, tokenHash: hashSecret(token), issuedAt, expiresAt } };
-}
-
-/** Stores a refresh token within the caller's transaction. */
-export async function storeRefreshToken(tx: Context, row: typeof refreshTokens.$inferInsert): Promise<void> {
-  await tx.db.insert(refreshTokens).values(row);
-}
-
-/** A refresh token with everything that decides whether it still counts. */
-export async function findRefreshToken(ctx: Context, token: string) {
-  const [row] = await ctx.db
-    .select({ token: refreshTokens, family: tokenFamilies, grant: grants, user: users, client: clients })
-    .from(refreshTokens)
-    .innerJoin(tokenFamilies, eq(tokenFamilies.id, refreshTokens.familyId))
-    .innerJoin(grants, eq(grants.id, refreshTokens.grantId))
-    .innerJoin(users, eq(users.id, refreshTokens.userId))
-    .innerJoin(clients, eq(clients.clientId, refreshTokens.clientId))
-    .where(eq(refreshTokens.tokenHash, hashSecret(token)));
-  return row;
-}
-
-export type RefreshTokenState = NonNullable<Awaited<ReturnType<typeof findRefreshToken>>>;
-
-/** Whether everything a refresh token stands on is still good: family, grant, person, app, time. */
-export const isRefreshTokenLive = (
-  now: Date,
-  { token, family, grant, user, client }: RefreshTokenState,
-): boolean =>
-  token.revokedAt === null &&
-  token.expiresAt > now &&
-  family.revokedAt === null &&
-  family.expiresAt > now &&
-  grant.status === "active" &&
-  user.status === "active" &&
-  client.status === "active";
-
-type Rotation = { tokenHash: string; overlapUntil: Date; sealedSuccessor: string; requestDigest: string };
-
-/** Marks a refresh token as used, once: of several at the same time exactly one gets true (RFC 9700 §4.14.2). */
-export async function consumeRefreshToken(
-  tx: Context,
-  { tokenHash, ...rotation }: Rotation,
-): Promise<boolean> {
-  const used = await tx.db
-    .update(refreshTokens)
-    .set({ usedAt: tx.now(), ...rotation })
-    .where(and(eq(refreshTokens.tokenHash, tokenHash), isNull(refreshTokens.usedAt)))
-    .returning({ tokenHash: refreshTokens.tokenHash });
-  return used.length > 0;
-}
-
 /** What the database knows of an access token now: whether it still counts, and what is left of its scope. */
 export type TokenState =
   | { live: false }
@@ -274,14 +210,9 @@ export async function findTokenState(ctx: Context, claims: AccessTokenClaims): P
   return emptied ? { live: false } : { live: true, scope, username: row.email ?? undefined };
 }
 
-/** Erases answers kept for an overlap that is over, and rows that can no longer matter. */
-export async function pruneTokens(ctx: Context): Promise<void> {
-  const now = ctx.now();
+/** Removes access tokens a day after they ended. */
+export async function pruneAccessTokens(ctx: Context): Promise<void> {
   await ctx.db
-    .update(refreshTokens)
-    .set({ sealedSuccessor: null })
-    .where(and(isNotNull(refreshTokens.sealedSuccessor), lt(refreshTokens.overlapUntil, now)));
-  const dayAgo = new Date(now.getTime() - 86_400_000);
-  await ctx.db.delete(accessTokens).where(lt(accessTokens.expiresAt, dayAgo));
-  await ctx.db.delete(refreshTokens).where(lt(refreshTokens.expiresAt, dayAgo));
+    .delete(accessTokens)
+    .where(lt(accessTokens.expiresAt, new Date(ctx.now().getTime() - 86_400_000)));
 }

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { refreshTokens } from "@/db/schema/tokens";
 import { hashSecret } from "@/lib/ids";
 import { listGrants, narrowGrant, stopGrant } from "@/lib/services/grants";
-import { pruneTokens } from "@/lib/services/tokens";
+import { pruneRefreshTokens } from "@/lib/services/refresh-tokens";
 import { type App, type Connection, connect, refusalOf, tokensOf } from "@/test/support/client";
 import { type TestContext, testContext, unique } from "@/test/support/context";
 
@@ -144,7 +144,7 @@ describe("Refresh token rotation (RFC 9700 §4.14.2, product decision D10): with
     expect((await kept())?.length).toBeGreaterThan(100);
     expect(await kept()).not.toContain(second.refresh_token);
     t.advance(61);
-    await pruneTokens(t.ctx);
+    await pruneRefreshTokens(t.ctx);
     expect(await kept()).toBe(null);
   });
 });

@@ -6,8 +6,8 @@ import { type GrantView, MyAgents, type SessionView, type StoppedView } from "@/
 import { ACCOUNT_PURPOSE } from "@/lib/http/my-agents";
 import { loginPath } from "@/lib/http/session";
 import { type GrantOverview, listGrants } from "@/lib/services/grants";
-import { describeScope } from "@/lib/services/resources";
 import { listSessions, type Session } from "@/lib/services/sessions";
+import { describeScope } from "@/lib/services/targets";
 import { browserLabel } from "./browser-label";
 
 /** Everything that acts for the person, and where they are signed in. */

@@ -8,8 +8,8 @@ import { redirectKind } from "@/lib/oauth/redirect-uri";
 import type { Approval } from "@/lib/services/approvals";
 import { type Client, findClient } from "@/lib/services/clients";
 import { findStandingGrant } from "@/lib/services/grants";
-import { describeScope, resolveTarget, scopeOfRole, type Target } from "@/lib/services/resources";
 import type { SignedIn } from "@/lib/services/sessions";
+import { describeScope, resolveTarget, scopeOfRole, type Target } from "@/lib/services/targets";
 
 type Asked = { approval: Approval; by: SignedIn; nothingTicked: boolean };
 
