@@ -7,7 +7,6 @@ import { findResource, parseResource, sameResource } from "@/lib/oauth/resource"
 import { record } from "./events";
 
 export type Resource = typeof resources.$inferSelect;
-export type { ResourceScope };
 
 const MAX_RESOURCES = 10_000;
 
