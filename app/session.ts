@@ -75,7 +75,7 @@ function configOf(ctx: Context): NextAuthConfig {
     logger: {
       error(error) {
         // A wrong password is nothing for the operator: it is counted, and a row of the audit trail.
-        if (error.name !== "CredentialsSignin") ctx.log.warn("sign-in failed", { error });
+        if (!("type" in error) || error.type !== "CredentialsSignin") ctx.log.warn("sign-in failed", { error });
       },
       warn: () => undefined,
       debug: () => undefined,

@@ -1,7 +1,8 @@
 #!/usr/bin/env node
+import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { DatabaseInUseError } from "@/db/directory-lock";
-import { isDatabaseAway } from "@/lib/http/unavailable";
+import { explainDatabaseError } from "@/lib/http/unavailable";
 import { SecretKeyMismatchError } from "@/lib/services/installation";
 import { SettingsError } from "@/lib/settings";
 import { type Command, CommandError } from "./command";
@@ -39,9 +40,11 @@ function explain(error: unknown): string {
   if (EXPLAINED.some((kind) => error instanceof kind)) return error.message;
   if ("code" in error && String(error.code).startsWith("ERR_PARSE_ARGS"))
     return `${error.message}\n\n${help()}`;
-  if (isDatabaseAway(error)) return "The database of AUTHGENT_DATABASE_URL cannot be reached.";
-  return error.stack ?? error.message;
+  return explainDatabaseError(error) ?? error.stack ?? error.message;
 }
+
+// As `npm start` does: what stands in the environment already wins.
+if (existsSync(".env")) process.loadEnvFile(".env");
 
 main(process.argv.slice(2)).then(
   () => process.exit(0),

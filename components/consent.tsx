@@ -29,6 +29,8 @@ export type ConsentView = {
   /** How many times access may be passed on to other agents; leave out when it may not. */
   delegationHops?: number;
   duration: Duration;
+  /** How long a service that does not ask this server may still let a stopped app in: "1 hour". */
+  letInFor: string;
   /** Whether the answer is remembered until the app wants more, or asked for each time. */
   asksAgain: "for-more" | "always";
   person: Person;
@@ -83,7 +85,11 @@ export function Consent(view: ConsentView) {
         </div>
       </dl>
 
-      <p className="asked">It asks to do this. Untick what you would rather not give.</p>
+      <p className="asked">
+        {isAllAllowed(view)
+          ? "It asks to do this, and you already allow all of it."
+          : "It asks to do this. Untick what you would rather not give."}
+      </p>
       <div className="facts">
         <ScopeChoices scopes={view.scopes} />
       </div>
@@ -96,7 +102,7 @@ export function Consent(view: ConsentView) {
             <DurationLine duration={view.duration} now={now} />
             <p className="aside">
               {view.asksAgain === "always"
-                ? "You are asked again every time."
+                ? "You are asked each time this app connects anew."
                 : "Your answer is remembered. You are asked again only when the app wants more."}
             </p>
           </dd>
@@ -113,7 +119,8 @@ export function Consent(view: ConsentView) {
         <div className="fact">
           <dt className="side">To stop it</dt>
           <dd>
-            Any time at <a href="/me">My agents</a>. It stops working within a second.
+            Any time at <a href="/me">My agents</a>. It gets nothing new from then on; a service that does not
+            ask us may let it in for up to {view.letInFor} more.
           </dd>
         </div>
       </dl>
@@ -122,6 +129,9 @@ export function Consent(view: ConsentView) {
     </form>
   );
 }
+
+const isAllAllowed = ({ scopes }: ConsentView): boolean =>
+  scopes.length > 0 && scopes.every(({ status }) => status === "already-allowed");
 
 function RedirectLines({ redirect }: { redirect: Redirect }) {
   switch (redirect.kind) {
@@ -202,8 +212,10 @@ function Signature({ view }: { view: ConsentView }) {
         </button>
       </div>
       <p className="aside">
-        Cancel gives nothing, and tells the app so. This question lapses{" "}
-        <Moment at={view.expiresAt} now={view.now} />.
+        {view.scopes.some(({ status }) => status === "already-allowed")
+          ? "Cancel changes nothing: what you allowed before stays. The app is told that you cancelled."
+          : "Cancel gives nothing, and tells the app so."}{" "}
+        This question lapses <Moment at={view.expiresAt} now={view.now} />.
       </p>
     </div>
   );

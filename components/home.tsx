@@ -12,7 +12,7 @@ export function Home({ issuerHost, mcpUrl, links }: HomeView) {
       <h1>Agents ask here. You decide.</h1>
       <p className="lead">
         {issuerHost} is where apps and AI agents ask to act for you. You see who asks, for what and for how
-        long; you answer; and you can take it back within a second.
+        long; you answer; and you can take it back at any time.
       </p>
       <div className="facts">
         <div className="fact">

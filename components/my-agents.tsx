@@ -33,6 +33,8 @@ export type MyAgentsView = {
   grants: readonly GrantView[];
   sessions: readonly SessionView[];
   stopped: readonly StoppedView[];
+  /** How long a service that does not ask this server may still let a stopped app in: "1 hour". */
+  letInFor: string;
   /** What the last action did. */
   done?: string | undefined;
 };
@@ -48,7 +50,7 @@ export function MyAgents(view: MyAgentsView) {
         </p>
       )}
       {view.grants.length === 0 ? (
-        <NothingYet mcpUrl={view.mcpUrl} />
+        <NoApp mcpUrl={view.mcpUrl} first={view.stopped.length === 0} />
       ) : (
         <p>Each app below acts in your name until you stop it.</p>
       )}
@@ -61,10 +63,15 @@ export function MyAgents(view: MyAgentsView) {
   );
 }
 
-function NothingYet({ mcpUrl }: { mcpUrl: string }) {
+function NoApp({ mcpUrl, first }: { mcpUrl: string; first: boolean }) {
   return (
     <>
-      <p>No app acts for you yet. To connect a first one, give it this address as an MCP server:</p>
+      <p>
+        {first
+          ? "No app acts for you yet. To connect a first one,"
+          : "No app acts for you now. To connect one,"}{" "}
+        give it this address as an MCP server:
+      </p>
       <code className="copy lead">{mcpUrl}</code>
       <p className="lead">It will send you here to ask. Nothing happens before you answer.</p>
     </>
@@ -73,7 +80,7 @@ function NothingYet({ mcpUrl }: { mcpUrl: string }) {
 
 function Grant({ grant, view }: { grant: GrantView; view: MyAgentsView }) {
   const action = `/me/grants/${encodeURIComponent(grant.id)}`;
-  const { now, csrf } = view;
+  const { now, csrf, letInFor } = view;
   return (
     <article className="entry full">
       <h2>
@@ -116,7 +123,9 @@ function Grant({ grant, view }: { grant: GrantView; view: MyAgentsView }) {
           <dd>{grant.lastUsedAt ? <Moment at={grant.lastUsedAt} now={now} /> : "Never"}</dd>
         </div>
       </dl>
-      {grant.scopes.length > 1 && <Narrow action={`${action}/narrow`} csrf={csrf} grant={grant} />}
+      {grant.scopes.length > 1 && (
+        <Narrow action={`${action}/narrow`} csrf={csrf} grant={grant} letInFor={letInFor} />
+      )}
       <form action={`${action}/stop`} method="post">
         <input type="hidden" name="csrf" value={csrf} />
         <button className="button stop" type="submit">
@@ -124,15 +133,18 @@ function Grant({ grant, view }: { grant: GrantView; view: MyAgentsView }) {
             Stop <ClientText text={grant.app} max={32} />
           </span>
         </button>
-        <p className="aside">Everything it holds stops working within a second.</p>
+        <p className="aside">
+          It gets nothing new from then on; a service that does not ask us may let it in for up to {letInFor}{" "}
+          more.
+        </p>
       </form>
     </article>
   );
 }
 
-type NarrowProps = { action: string; csrf: string; grant: GrantView };
+type NarrowProps = { action: string; csrf: string; grant: GrantView; letInFor: string };
 
-function Narrow({ action, csrf, grant }: NarrowProps) {
+function Narrow({ action, csrf, grant, letInFor }: NarrowProps) {
   return (
     <details className="more">
       <summary>Give it less</summary>
@@ -143,7 +155,10 @@ function Narrow({ action, csrf, grant }: NarrowProps) {
         <button className="button" type="submit">
           Keep only what is ticked
         </button>
-        <p className="aside">What you untick stops working within a second.</p>
+        <p className="aside">
+          It gets nothing else from then on; a service that does not ask us may allow what you untick for up
+          to {letInFor} more.
+        </p>
       </form>
       <TechnicalNames scopes={grant.scopes} />
     </details>

@@ -8,6 +8,8 @@ export type Scope = {
   /** What it lets the app do, as a sentence for people. */
   description: string;
   risk: Risk;
+  /** False: nobody did, and the description is no more than the name. */
+  described: boolean;
 };
 
 /** One permission on a page that asks: still to be answered, needed for anything to work, or given before. */
@@ -17,22 +19,27 @@ export type AskedScope = Scope & {
   ticked?: boolean;
 };
 
-const GROUPS: readonly { risk: Risk; title: string; icon: IconName }[] = [
-  { risk: "low", title: "Read", icon: "read" },
-  { risk: "medium", title: "Change", icon: "change" },
-  { risk: "high", title: "High risk", icon: "high" },
+type Group = Risk | "not-described";
+
+const GROUPS: readonly { group: Group; title: string; icon: IconName }[] = [
+  { group: "low", title: "Read", icon: "read" },
+  { group: "medium", title: "Change", icon: "change" },
+  { group: "not-described", title: "Not described", icon: "unverified" },
+  { group: "high", title: "High risk", icon: "high" },
 ];
+
+const groupOf = ({ described, risk }: Scope): Group => (described ? risk : "not-described");
 
 /** Permissions grouped by what they can do, each with a box; what can do lasting harm starts unticked. */
 export function ScopeChoices({ scopes }: { scopes: readonly AskedScope[] }) {
-  return GROUPS.map(({ risk, title, icon }) => {
-    const members = scopes.filter((scope) => scope.risk === risk);
+  return GROUPS.map(({ group, title, icon }) => {
+    const members = scopes.filter((scope) => groupOf(scope) === group);
     if (members.length === 0) return null;
     const startsUnticked =
-      risk === "high" && members.some(({ status, ticked }) => status === "asked" && !ticked);
+      group === "high" && members.some(({ status, ticked }) => status === "asked" && !ticked);
     return (
-      <fieldset className="scopes" key={risk}>
-        <legend className={risk === "high" ? "side danger" : "side"}>
+      <fieldset className="scopes" key={group}>
+        <legend className={group === "high" ? "side danger" : "side"}>
           <span className="marked">
             <Icon name={icon} />
             {title}
@@ -45,6 +52,9 @@ export function ScopeChoices({ scopes }: { scopes: readonly AskedScope[] }) {
             </li>
           ))}
         </ul>
+        {group === "not-described" && (
+          <p className="aside">These are the app’s own names. Nobody told this server what they let it do.</p>
+        )}
         {startsUnticked && (
           <p className="aside">
             Left unticked because it can do lasting harm. Tick it only if you want this app to do it.

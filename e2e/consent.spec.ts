@@ -87,7 +87,34 @@ test("Ada unticks everything, and is told to tick one line or cancel", async ({ 
   await page.getByRole("button", { name: "Allow Notes" }).click();
   await expect(page.getByRole("alert").filter({ hasText: "Nothing was ticked" })).toBeVisible();
   await expect(page).toHaveTitle(/^Error: Allow Notes\?/);
+  for (const box of await page.getByRole("checkbox").all()) await expect(box).not.toBeChecked();
   await expectAccessible(page);
+  await page.getByRole("checkbox", { name: "Read your files" }).check();
+  await page.getByRole("button", { name: "Allow Notes" }).click();
+  await page.waitForURL(/\/callback\?/);
+  const { body } = await app.redeem(server.url, new URL(page.url()));
+  expect(body.scope).toBe("files:read");
+});
+
+test("Ada is asked again for what she allows already, and cancelling changes nothing", async ({ page }) => {
+  await allow(page, await app.ask(server.url, { resource: FILES, scope: "files:read" }), app.name);
+  await page.goto(await app.ask(server.url, { resource: FILES, scope: "files:read" }));
+  await expect(page.getByRole("checkbox")).toHaveCount(0);
+  const letter = page.getByRole("main");
+  await expect(letter).toContainText("It asks to do this, and you already allow all of it.");
+  await expect(letter).toContainText("Cancel changes nothing: what you allowed before stays.");
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await page.waitForURL(/\/callback\?error=access_denied/);
+  await page.goto(`${server.url}/me`);
+  await expect(page.getByRole("article").first()).toContainText("Read your files");
+});
+
+test("what nobody described is said not to be, and how long a stopped app may go on", async ({ page }) => {
+  await page.goto(await app.ask(server.url, { resource: "http://localhost:9/notes", scope: "notes:read" }));
+  await signIn(page);
+  await expect(page.getByRole("group", { name: "Not described" })).toContainText("Use “notes:read”");
+  await expect(page.getByRole("group", { name: "Change" })).toHaveCount(0);
+  await expect(page.getByRole("main")).toContainText("does not ask us may let it in for up to 1 hour more.");
 });
 
 test("Ada stops an app, and what it holds is worth nothing", async ({ page }) => {
@@ -97,7 +124,7 @@ test("Ada stops an app, and what it holds is worth nothing", async ({ page }) =>
   await expect(page.getByRole("heading", { level: 2, name: "Notes" }).first()).toBeVisible();
   await expectAccessible(page);
   await page.getByRole("button", { name: "Stop Notes" }).first().click();
-  await expect(page.getByRole("status")).toHaveText("Stopped. It can do nothing for you any more.");
+  await expect(page.getByRole("status")).toHaveText("Stopped. It gets nothing new from now on.");
   const refused = await app.refresh(server.url, String(body.refresh_token));
   expect(refused.status).toBe(400);
   expect(refused.body.error).toBe("invalid_grant");

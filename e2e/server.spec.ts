@@ -70,7 +70,7 @@ test.describe("a start that cannot work", () => {
       AUTHGENT_SECRET_KEY: SECRET_KEY,
     });
     expect(second.code).toBe(1);
-    expect(second.stderr).toContain("The port is taken by another program.");
+    expect(second.stderr).toContain(`Port ${port} is taken by another program.`);
     await server.stop();
   });
 

@@ -52,7 +52,10 @@ test.describe("with a local account", () => {
     const first = await sessionValue(page);
     expect(first).not.toBe(planted);
 
+    // Without a way on, somebody signed in has nothing to do there.
     await page.goto(`${server.url}/login`);
+    await expect(page).toHaveURL(`${server.url}/me`);
+    await page.goto(`${server.url}/login?continue=/me`);
     await signIn(page, ADMIN.email, ADMIN.password);
     await page.waitForURL(`${server.url}/me`);
     expect(await sessionValue(page)).not.toBe(first);

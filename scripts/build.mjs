@@ -9,7 +9,14 @@ import { fail, must, step } from "./progress.mjs";
 
 const RECORD = join(root, "dist", ".build.json");
 const sources = ["lib", "db", "sdk", "package-lock.json", "tsconfig.json", "scripts/build.mjs"];
-const pages = ["app", "components", "next.config.ts", "postcss.config.mjs", "proxy.ts", "instrumentation.ts"];
+const pages = [
+  "app",
+  "components",
+  "next.config.mjs",
+  "postcss.config.mjs",
+  "proxy.ts",
+  "instrumentation.ts",
+];
 
 /** What a build makes, in order. A part is made again when the digest of its inputs changes. */
 const parts = [
@@ -69,6 +76,8 @@ async function bundle() {
     sourcemap: true,
     logLevel: "error",
   });
+  // Its service would stay behind the server that `npm start` goes on to.
+  await esbuild.stop();
 }
 
 function readRecord() {

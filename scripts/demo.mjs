@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { parseArgs, styleText } from "node:util";
 import { requireNode } from "./packages.mjs";
 import { start } from "./progress.mjs";
@@ -16,6 +17,9 @@ Plays an MCP client against the running server, tells every step, and waits for 
 
 /** Something that the reader can put right: printed as it is, without a stack. */
 class Hint extends Error {}
+
+// The same settings as `npm start`; what stands in the environment wins.
+if (existsSync(".env")) process.loadEnvFile(".env");
 
 const options = readOptions();
 const server = process.env.AUTHGENT_SERVER_URL ?? `http://localhost:${process.env.AUTHGENT_PORT ?? 8000}`;
@@ -55,6 +59,8 @@ async function demo() {
 }
 
 async function requireServer() {
+  if (!existsSync("node_modules"))
+    throw new Hint("The packages are not installed yet. Run `npm start` first.");
   const ready = await fetch(`${server}/ready`).catch(() => undefined);
   if (ready?.ok) return;
   throw new Hint(
@@ -204,6 +210,21 @@ const personAtTheTerminal = {
   async leave() {},
 };
 
+async function signIn(page, press) {
+  if (!options.email) {
+    throw new Hint(
+      "The sign-in link was used before, or has expired. Restart the server: it prints a new one.",
+    );
+  }
+  await page.getByLabel("Email").fill(options.email);
+  await page.getByLabel("Password").fill(options.password);
+  await Promise.all([page.waitForNavigation(), press("Sign in")]);
+  if (new URL(page.url()).pathname !== "/login") return;
+  throw new Hint(
+    `The server did not sign ${options.email} in: ${await page.getByRole("alert").first().innerText()}`,
+  );
+}
+
 /** A person for tests: signs in, allows and stops in a headless browser. */
 async function headlessPerson() {
   const [{ chromium }, { findBrowser }] = await Promise.all([
@@ -222,10 +243,7 @@ async function headlessPerson() {
       if (options.link) await page.goto(options.link);
       await page.goto(url);
       if (new URL(page.url()).pathname === "/login") {
-        await page.getByLabel("Email").fill(options.email);
-        await page.getByLabel("Password").fill(options.password);
-        await press("Sign in");
-        await page.waitForURL(({ pathname }) => pathname !== "/login");
+        await signIn(page, press);
       }
       say(`The person reads: “${await page.getByRole("heading", { level: 1 }).innerText()}” and allows it.`);
       await press(`Allow ${APP}`);

@@ -4,7 +4,7 @@ import { DatabaseInUseError } from "@/db/directory-lock";
 import { refusalResponse, toRefusal } from "@/lib/http/errors";
 import { readyEndpoint } from "@/lib/http/health";
 import { answer, findRoute } from "@/lib/http/routes";
-import { isDatabaseAway } from "@/lib/http/unavailable";
+import { explainDatabaseError } from "@/lib/http/unavailable";
 import { runJobs } from "@/lib/jobs";
 import { type Running, runningContext } from "@/lib/running-context";
 import { SecretKeyMismatchError } from "@/lib/services/installation";
@@ -139,11 +139,11 @@ function explain(error: unknown): string {
   const known = [SettingsError, DatabaseInUseError, SecretKeyMismatchError];
   if (error instanceof Error && known.some((kind) => error instanceof kind)) return error.message;
   if (error instanceof Error && "code" in error && error.code === "EADDRINUSE") {
-    return "The port is taken by another program. Stop it, or set AUTHGENT_PORT to another one.";
+    const port = "port" in error ? `Port ${error.port}` : "The port";
+    return `${port} is taken by another program. Stop it, or set AUTHGENT_PORT to another one.`;
   }
-  if (isDatabaseAway(error)) {
-    return "The database of AUTHGENT_DATABASE_URL cannot be reached. Start it, or correct the address.";
-  }
+  const database = explainDatabaseError(error);
+  if (database) return database;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 

@@ -1,12 +1,13 @@
 import type { Running } from "@/lib/running-context";
-import { createSignInLink, findLinkAdmin } from "@/lib/services/users";
+import { createSignInLink, findLinkAdmin, isConfiguredAdminMissing } from "@/lib/services/users";
 
 /** What a person at the terminal reads when the server is up: where it is, how to get in, what to do next. */
 export async function welcome({ ctx, warnings }: Running): Promise<string> {
-  const { serverUrl, localMode } = ctx.settings;
+  const { serverUrl, localMode, host, port } = ctx.settings;
+  const demo = port === 8000 ? "npm run demo" : `AUTHGENT_PORT=${port} npm run demo`;
   const lines = [
     "",
-    `  Authgent is ready at ${serverUrl}`,
+    `  Authgent is ready at ${serverUrl}${localMode ? "" : `, listening on ${host}:${port}`}`,
     "",
     ...(await signInLines(ctx)),
     `  MCP server to add to a client   ${serverUrl}/mcp`,
@@ -14,7 +15,12 @@ export async function welcome({ ctx, warnings }: Running): Promise<string> {
     ...(localMode
       ? [
           "",
-          "  Next: `npm run demo` in another terminal shows the whole job, or add the MCP server to your client.",
+          `  Next: \`${demo}\` in another terminal shows the whole job, or add the MCP server to your client.`,
+        ]
+      : []),
+    ...((await isConfiguredAdminMissing(ctx))
+      ? [
+          `  Note: AUTHGENT_ADMIN_EMAIL made nobody, because people were here before. Add ${ctx.settings.adminEmail} with: npx authgent create-user`,
         ]
       : []),
     ...warnings.map((warning) => `  Note: ${warning}`),

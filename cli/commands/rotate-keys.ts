@@ -16,7 +16,9 @@ export const rotateKeys: Command = {
       const { retired, active, next } = await rotate(ctx, { actor: "operator", force: force === true });
       return [`retired ${retired}`, `active  ${active}`, `next    ${next}`].join("\n");
     } catch (error) {
-      throw isOAuthError(error) ? new CommandError(error.description) : error;
+      throw isOAuthError(error)
+        ? new CommandError(`${error.description}\nWith --force it happens all the same.`)
+        : error;
     } finally {
       await close();
     }

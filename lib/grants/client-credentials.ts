@@ -53,7 +53,8 @@ export const clientCredentials = defineGrant({
 function strictScope(grantable: readonly string[], asked: readonly string[] | undefined): readonly string[] {
   const beyond = asked?.filter((name) => !grantable.includes(name)) ?? [];
   if (beyond.length === 0) return requestedScope(grantable, asked);
-  throw new OAuthError("invalid_scope", `This client may not have: ${beyond.join(" ")}.`, {
+  const instead = grantable.length > 0 ? `It may have: ${grantable.join(" ")}.` : "It may have none here.";
+  throw new OAuthError("invalid_scope", `This client may not have: ${beyond.join(" ")}. ${instead}`, {
     detail: "scope_escalation",
   });
 }

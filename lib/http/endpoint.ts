@@ -49,7 +49,7 @@ async function attempt(ctx: Context, route: Route, call: Call): Promise<Attempt>
   const { request } = call;
   if (request.method === "OPTIONS" && route.cors) return { response: preflight(route) };
   const handler = handlerFor(route, request.method);
-  if (!handler) return { response: methodNotAllowed(route) };
+  if (!handler) return { response: methodNotAllowed(ctx, route) };
   try {
     await takeFromBucket(ctx, route, call);
     const response = await handler(ctx, call);
@@ -78,11 +78,14 @@ export const tooManyRequests = (retryAfter: number): OAuthError =>
     headers: { "retry-after": String(retryAfter) },
   });
 
-function methodNotAllowed(route: Route): Response {
+function methodNotAllowed(ctx: Context, route: Route): Response {
   const allow = Object.keys(route.methods);
   if (route.head) allow.push("HEAD");
   if (route.cors) allow.push("OPTIONS");
-  return new Response(null, { status: 405, headers: { allow: allow.join(", ") } });
+  const refusal = new OAuthError("method_not_allowed", `Use ${allow.join(" or ")} here.`, {
+    headers: { allow: allow.join(", ") },
+  });
+  return refusalResponse(ctx, route.errors, refusal);
 }
 
 const withoutBody = (response: Response): Response =>

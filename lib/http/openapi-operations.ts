@@ -1,4 +1,5 @@
 import type { ErrorCode } from "@/lib/errors";
+import { managementOperations } from "./openapi-management";
 import type { AnswerSchema, RequestSchema } from "./openapi-schemas";
 
 /** What the document tells of one method of one path, beside what the route itself says. */
@@ -108,7 +109,6 @@ const mcp = {
   errors: ["invalid_token", "forbidden"],
   security: "bearer",
 } as const;
-const management = { tag: "Management", security: "operator" } as const;
 const account = {
   tag: "People",
   form: "AccountForm",
@@ -179,90 +179,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   "GET /mcp": { ...mcp, summary: "Listen for messages", answers: { 200: "empty" } },
   "POST /mcp": { ...mcp, summary: "Send a message", json: "McpMessage", answers: { 200: "McpMessage" } },
   "DELETE /mcp": { ...mcp, summary: "End a session", answers: { 200: "empty" } },
-  "GET /resources": {
-    ...management,
-    summary: "What this server protects",
-    answers: { 200: "Resources" },
-    errors: ["invalid_token", "forbidden"],
-  },
-  "POST /resources": {
-    ...management,
-    summary: "Protect an MCP server or API",
-    json: "NewResource",
-    answers: { 201: "Resource" },
-    errors: [
-      "invalid_request",
-      "invalid_token",
-      "invalid_target",
-      "forbidden",
-      "conflict",
-      "validation_failed",
-      "unsupported_media_type",
-    ],
-  },
-  "GET /clients": {
-    ...management,
-    summary: "Every client, newest first",
-    answers: { 200: "Clients" },
-    errors: ["invalid_token", "forbidden"],
-  },
-  "POST /clients": {
-    ...management,
-    summary: "Register a client as an operator",
-    json: "NewClient",
-    answers: { 201: "CreatedClient" },
-    errors: [
-      "invalid_request",
-      "invalid_redirect_uri",
-      "invalid_client_metadata",
-      "invalid_token",
-      "forbidden",
-      "validation_failed",
-      "unsupported_media_type",
-    ],
-  },
-  "GET /clients/one": {
-    ...management,
-    summary: "One client",
-    query: "ClientQuery",
-    answers: { 200: "Client" },
-    errors: ["invalid_token", "forbidden", "not_found"],
-  },
-  "PATCH /clients/one": {
-    ...management,
-    summary: "Disable a client, or enable it again",
-    query: "ClientQuery",
-    json: "ClientPatch",
-    answers: { 200: "Client" },
-    errors: [
-      "invalid_request",
-      "invalid_token",
-      "forbidden",
-      "not_found",
-      "validation_failed",
-      "unsupported_media_type",
-    ],
-  },
-  "GET /users": {
-    ...management,
-    summary: "The people of this server",
-    answers: { 200: "Users" },
-    errors: ["invalid_token", "forbidden"],
-  },
-  "POST /users": {
-    ...management,
-    summary: "Add a person with a local account",
-    json: "NewUser",
-    answers: { 201: "User" },
-    errors: [
-      "invalid_request",
-      "invalid_token",
-      "forbidden",
-      "conflict",
-      "validation_failed",
-      "unsupported_media_type",
-    ],
-  },
+  ...managementOperations,
   "POST /me/grants/{id}/stop": { ...account, summary: "Stop an app" },
   "POST /me/grants/{id}/narrow": { ...account, form: "NarrowForm", summary: "Leave an app less" },
   "POST /me/sessions/{id}/stop": { ...account, summary: "Sign another browser out" },

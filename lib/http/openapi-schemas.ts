@@ -4,7 +4,7 @@ import { grants } from "@/lib/grants/index";
 import { RegistrationRequest } from "@/lib/oauth/client-metadata";
 import { ClientPatch, Operators } from "./clients";
 import { DecisionBody } from "./decision";
-import { NewResource } from "./resources";
+import { NewResource, ResourcePatch } from "./resources";
 import { NewUser } from "./users";
 
 const codes = Object.keys(ERRORS) as ErrorCode[];
@@ -77,6 +77,7 @@ export const requestSchemas = {
   ClientQuery: z.object({ client_id: z.string().describe("May be a URL, so it is no part of the path") }),
   ClientPatch,
   NewResource,
+  ResourcePatch,
   NewUser,
   Decision: DecisionBody,
   ConsentForm: z.object({

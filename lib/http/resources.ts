@@ -1,8 +1,10 @@
 import { z } from "zod";
 import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
 import { isPlainText } from "@/lib/oauth/display-text";
 import { isScopeToken } from "@/lib/oauth/scope";
-import { createResource, listResources, type Resource } from "@/lib/services/resources";
+import { findClient } from "@/lib/services/clients";
+import { createResource, listResources, type Resource, updateResource } from "@/lib/services/resources";
 import type { Call } from "./call";
 import { json, readJsonAs } from "./json";
 import { requireOperator } from "./operator";
@@ -17,23 +19,32 @@ const Scope = z.strictObject({
   minimum_role: z.enum(["member", "approver", "admin"]).optional(),
 });
 
+const Identifier = z.url({ protocol: /^https?$/ }).max(1024);
+const Aliases = z.array(Identifier).max(20);
+const Scopes = z.array(Scope).max(100);
+const IntrospectionClients = z
+  .array(z.string().max(1024))
+  .max(20)
+  .describe("Registered clients that act as this resource and may introspect tokens meant for it");
+
 export const NewResource = z.strictObject({
-  resource: z
-    .url({ protocol: /^https?$/ })
-    .max(1024)
-    .describe("The identifier clients send and tokens carry as aud"),
+  resource: Identifier.describe("The identifier clients send and tokens carry as aud"),
   name: words(100),
-  scopes: z.array(Scope).max(100).default([]),
-  aliases: z
-    .array(z.url({ protocol: /^https?$/ }).max(1024))
-    .max(20)
-    .default([]),
-  introspection_clients: z
-    .array(z.string().max(1024))
-    .max(20)
-    .default([])
-    .describe("Clients that act as this resource and may introspect tokens meant for it"),
+  scopes: Scopes.default([]),
+  aliases: Aliases.default([]),
+  introspection_clients: IntrospectionClients.default([]),
 });
+
+/** What an operator may change of a resource; a list replaces the one before. */
+export const ResourcePatch = z
+  .strictObject({
+    name: words(100).optional(),
+    scopes: Scopes.optional(),
+    aliases: Aliases.optional(),
+    introspection_clients: IntrospectionClients.optional(),
+  })
+  .refine((changes) => Object.keys(changes).length > 0, "must name what changes")
+  .meta({ minProperties: 1 });
 
 /** `POST /resources`: makes an MCP server or API known (product decision D17). */
 export async function createResourceEndpoint(ctx: Context, call: Call): Promise<Response> {
@@ -43,12 +54,37 @@ export async function createResourceEndpoint(ctx: Context, call: Call): Promise<
     scopes,
     ...rest
   } = await readJsonAs(call.request, NewResource);
-  const named = scopes.map(({ minimum_role: minimumRole, ...scope }) => ({ ...scope, minimumRole }));
-  const resource = await createResource(ctx, { ...rest, scopes: named, introspectionClients }, actor);
+  await refuseUnknownClients(ctx, introspectionClients);
+  const input = { ...rest, scopes: scopes.map(fromWire), introspectionClients };
+  const resource = await createResource(ctx, input, actor);
   return json(toWire(resource), {
     status: 201,
     headers: { location: `${ctx.settings.serverUrl}/resources` },
   });
+}
+
+/** `PATCH /resources/{id}`: other words, scopes, aliases or introspecting clients for a resource. */
+export async function updateResourceEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const actor = await requireOperator(ctx, call);
+  const {
+    introspection_clients: introspectionClients,
+    scopes,
+    ...rest
+  } = await readJsonAs(call.request, ResourcePatch);
+  await refuseUnknownClients(ctx, introspectionClients ?? []);
+  const changes = { ...rest, scopes: scopes?.map(fromWire), introspectionClients };
+  return json(toWire(await updateResource(ctx, call.params.id ?? "", changes, actor)));
+}
+
+/** A client that is not there could be registered later, by somebody else. */
+async function refuseUnknownClients(ctx: Context, clientIds: readonly string[]): Promise<void> {
+  for (const [index, clientId] of clientIds.entries()) {
+    if (await findClient(ctx, clientId)) continue;
+    const error = { field: `introspection_clients.${index}`, message: "must be the client_id of a client" };
+    throw new OAuthError("validation_failed", `${error.field}: ${error.message}`, {
+      members: { errors: [error] },
+    });
+  }
 }
 
 /** `GET /resources`: what this server protects. */
@@ -57,6 +93,11 @@ export async function listResourcesEndpoint(ctx: Context, call: Call): Promise<R
   const items = (await listResources(ctx)).map(toWire);
   return json({ items, total: items.length });
 }
+
+const fromWire = ({ minimum_role: minimumRole, ...scope }: z.output<typeof Scope>) => ({
+  ...scope,
+  minimumRole,
+});
 
 const toWire = ({ id, resource, name, aliases, scopes, introspectionClients, createdAt }: Resource) => ({
   id,

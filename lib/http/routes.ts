@@ -15,7 +15,7 @@ import { mcpEndpoint } from "./mcp";
 import { logoutEndpoint, narrowGrantEndpoint, stopGrantEndpoint, stopSessionEndpoint } from "./my-agents";
 import { openApiEndpoint } from "./openapi";
 import { registerEndpoint } from "./register";
-import { createResourceEndpoint, listResourcesEndpoint } from "./resources";
+import { createResourceEndpoint, listResourcesEndpoint, updateResourceEndpoint } from "./resources";
 import { revokeEndpoint } from "./revoke";
 import { signInLinkEndpoint } from "./sign-in-link";
 import { tokenEndpoint } from "./token";
@@ -103,6 +103,7 @@ export const routes: readonly Route[] = [
     ...management,
     methods: { GET: listResourcesEndpoint, POST: createResourceEndpoint },
   },
+  { path: "/resources/{id}", ...management, methods: { PATCH: updateResourceEndpoint } },
   { path: "/clients", ...management, methods: { GET: listClientsEndpoint, POST: createClientEndpoint } },
   { path: "/clients/one", ...management, methods: { GET: getClientEndpoint, PATCH: updateClientEndpoint } },
   { path: "/users", ...management, methods: { GET: listUsersEndpoint, POST: createUserEndpoint } },

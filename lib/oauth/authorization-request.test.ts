@@ -17,13 +17,19 @@ describe("clientAndRedirect", () => {
     expect(clientAndRedirect(new URLSearchParams(query))).toEqual(expected);
   });
 
+  const brokenLink = (why: string) =>
+    `This link does not work: ${why}. Go back to the app and start again there.`;
+  const noApp = brokenLink("it does not say, or not legibly, which app sent you (client_id)");
   it.each([
-    ["", "Send client_id, the identifier the app was registered with"],
-    ["client_id=", "Send client_id, the identifier the app was registered with"],
-    ["client_id=a%00", "Send client_id, the identifier the app was registered with"],
-    [`client_id=${"x".repeat(2049)}`, "Send client_id, the identifier the app was registered with"],
-    ["client_id=a&client_id=a", "Send client_id once"],
-    ["client_id=a&redirect_uri=b&redirect_uri=b", "Send redirect_uri once"],
+    ["", noApp],
+    ["client_id=", noApp],
+    ["client_id=a%00", noApp],
+    [`client_id=${"x".repeat(2049)}`, noApp],
+    ["client_id=a&client_id=a", brokenLink("it says more than once which app sent you (client_id)")],
+    [
+      "client_id=a&redirect_uri=b&redirect_uri=b",
+      brokenLink("it says more than once where to send your answer (redirect_uri)"),
+    ],
   ])("refuses %j", (query, description) => {
     expect(() => clientAndRedirect(new URLSearchParams(query))).toThrow(
       expect.objectContaining({ code: "invalid_request", description }),

@@ -33,16 +33,21 @@ export function clientAndRedirect(params: URLSearchParams): {
   clientId: string;
   redirectUri: string | undefined;
 } {
-  for (const name of ["client_id", "redirect_uri"]) {
-    if (params.getAll(name).length > 1) throw invalid(`Send ${name} once`);
-  }
+  if (params.getAll("client_id").length > 1)
+    throw brokenLink("it says more than once which app sent you (client_id)");
+  if (params.getAll("redirect_uri").length > 1)
+    throw brokenLink("it says more than once where to send your answer (redirect_uri)");
   const clientId = params.get("client_id") ?? "";
   // client-id = *VSCHAR
   if (!/^[\x20-\x7e]+$/.test(clientId) || clientId.length > MAX_CLIENT_ID_LENGTH) {
-    throw invalid("Send client_id, the identifier the app was registered with");
+    throw brokenLink("it does not say, or not legibly, which app sent you (client_id)");
   }
   return { clientId, redirectUri: params.get("redirect_uri") || undefined };
 }
+
+/** People read these, and cannot mend a link; the parameter is named for who can. */
+const brokenLink = (why: string): OAuthError =>
+  invalid(`This link does not work: ${why}. Go back to the app and start again there.`);
 
 /** The state to give back, also with an error; undefined when there is none or it cannot be trusted to be one. */
 export function stateOf(params: URLSearchParams): string | undefined {

@@ -18,6 +18,7 @@ export const EVENTS = [
   "key.created",
   "key.rotated",
   "resource.created",
+  "resource.updated",
   "server.started_first",
   "session.ended",
   "session.started",

@@ -31,7 +31,8 @@ export async function checkInstallation(ctx: Pick<Context, "db" | "now" | "setti
   if (row && (await opens(key, row.secretKeyCheck))) return;
   throw new SecretKeyMismatchError(
     "AUTHGENT_SECRET_KEY is not the one this database was created with. " +
-      "Set the earlier key again; without it the signing keys in the database cannot be read.",
+      "Set the earlier key again (where it was never set, it is in the file secret-key beside the database); " +
+      "without it the signing keys in the database cannot be read.",
   );
 }
 

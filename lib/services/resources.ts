@@ -1,4 +1,4 @@
-import { asc } from "drizzle-orm";
+import { asc, eq, sql } from "drizzle-orm";
 import { type ResourceScope, resources } from "@/db/schema/resources";
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
@@ -67,10 +67,7 @@ type NewResource = {
 export async function createResource(ctx: Context, input: NewResource, actor: string): Promise<Resource> {
   const identifiers = [input.resource, ...input.aliases].map(parseResource);
   const resource = await inTransaction(ctx, async (tx) => {
-    const known = await listResources(tx);
-    const names = known.flatMap(({ resource, aliases }) => [resource, ...aliases]);
-    const taken = identifiers.find((identifier) => names.some((name) => sameResource(name, identifier)));
-    if (taken) throw new OAuthError("conflict", `${taken} is registered already.`);
+    refuseTaken(await listResourcesToChange(tx), identifiers);
     const [created] = await tx.db
       .insert(resources)
       .values({
@@ -96,6 +93,65 @@ export async function createResource(ctx: Context, input: NewResource, actor: st
   });
   ctx.recent.forget(RECENT);
   return resource;
+}
+
+type ResourceChanges = {
+  [Member in Exclude<keyof NewResource, "resource">]?: NewResource[Member] | undefined;
+};
+
+/** Changes what is said of a resource; its identifier stays, because tokens and grants carry it. */
+export async function updateResource(
+  ctx: Context,
+  id: string,
+  { name, scopes, aliases, introspectionClients }: ResourceChanges,
+  actor: string,
+): Promise<Resource> {
+  const identifiers = (aliases ?? []).map(parseResource);
+  const changed = await inTransaction(ctx, async (tx) => {
+    const known = await listResourcesToChange(tx);
+    const others = known.filter((other) => other.id !== id);
+    if (others.length === known.length) throw unknownResource();
+    refuseTaken(others, identifiers);
+    const [updated] = await tx.db
+      .update(resources)
+      .set({
+        name,
+        ...(scopes && { scopes: [...scopes] }),
+        ...(aliases && { aliases: [...aliases] }),
+        ...(introspectionClients && { introspectionClients: [...introspectionClients] }),
+      })
+      .where(eq(resources.id, id))
+      .returning();
+    if (!updated) throw unknownResource();
+    await record(tx, {
+      type: "resource.updated",
+      actor,
+      subject: `resource:${updated.resource}`,
+      data: {
+        name: updated.name,
+        scopes: updated.scopes.map((scope) => scope.name),
+        aliases: updated.aliases,
+        introspectionClients: updated.introspectionClients,
+      },
+    });
+    return updated;
+  });
+  ctx.recent.forget(RECENT);
+  return changed;
+}
+
+const unknownResource = () => new OAuthError("not_found", "There is no resource with this id.");
+
+/** The registered resources, which nobody else changes until the transaction ends: no index keeps aliases apart. */
+async function listResourcesToChange(tx: Context): Promise<readonly Resource[]> {
+  await tx.db.execute(sql`lock table ${resources} in share row exclusive mode`);
+  return listResources(tx);
+}
+
+function refuseTaken(known: readonly Resource[], identifiers: readonly string[]): void {
+  const names = known.flatMap(({ resource, aliases }) => [resource, ...aliases]);
+  const taken = identifiers.find((identifier) => names.some((name) => sameResource(name, identifier)));
+  if (taken) throw new OAuthError("conflict", `${taken} is registered already.`);
 }
 
 /** A registered resource by identifier or alias; an unambiguous origin will do (client quirk Q26). */

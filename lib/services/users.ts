@@ -182,6 +182,12 @@ export function ensureFirstAdmin(ctx: Context): Promise<void> {
 
 const FIRST_ADMIN_LOCK = 7_203_115;
 
+/** Whether the admin of the settings exists: they are made on the first start only. */
+export async function isConfiguredAdminMissing(ctx: Context): Promise<boolean> {
+  const { adminEmail } = ctx.settings;
+  return adminEmail !== undefined && (await findLocalUser(ctx, adminEmail)) === undefined;
+}
+
 /** The admin who enters by link, if this installation has one. */
 export async function findLinkAdmin(ctx: Context): Promise<User | undefined> {
   const [admin] = await ctx.db

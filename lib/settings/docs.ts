@@ -142,7 +142,7 @@ AUTHGENT_DATABASE_URL=postgres://authgent:…@db.example.com/authgent
 
 const PROVIDERS_TEXT = `### Sign-in providers
 
-One provider is \`UPSTREAM_ISSUER\`, \`UPSTREAM_CLIENT_ID\` and \`UPSTREAM_CLIENT_SECRET\`; register \`<server URL>/api/auth/callback/upstream\` there as its redirect URI. Each of several is \`AUTHGENT_IDP_<NAME>_ISSUER\` and so on, with the redirect URI \`<server URL>/api/auth/callback/<name>\` (\`EU_STAFF\` becomes \`eu-staff\`). Without a provider people sign in with a password.
+One provider is \`UPSTREAM_ISSUER\`, \`UPSTREAM_CLIENT_ID\` and \`UPSTREAM_CLIENT_SECRET\`; register \`<server URL>/api/auth/callback/upstream\` there as its redirect URI. Each of several is \`AUTHGENT_IDP_<NAME>_ISSUER\` and so on, with the redirect URI \`<server URL>/api/auth/callback/<name>\` (\`EU_STAFF\` becomes \`eu-staff\`). Without a provider people sign in with a password; with one, local accounts such as the first administrator's do so at \`/login?local\`.
 
 TABLE
 

@@ -41,6 +41,7 @@ const EXPECTED: Record<string, readonly number[]> = {
   // Admins and the operator's key manage.
   "GET /resources": [401, 403, 200, 200, 401],
   "POST /resources": [401, 403, 422, 422, 401],
+  "PATCH /resources/{id}": [401, 403, 422, 422, 401],
   "GET /clients": [401, 403, 200, 200, 401],
   "POST /clients": [401, 403, 400, 400, 401],
   "GET /clients/one": [401, 403, 404, 404, 401],

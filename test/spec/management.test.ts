@@ -1,5 +1,7 @@
+import { sql } from "drizzle-orm";
 import { beforeAll, describe, expect, it } from "vitest";
-import { ADMIN_KEY, type Connection, connect, publicServer } from "@/test/support/client";
+import { rowsOf } from "@/db/client";
+import { ADMIN_KEY, basic, type Connection, connect, publicServer } from "@/test/support/client";
 import { type TestContext, testContext, unique } from "@/test/support/context";
 
 const ORIGIN = "https://auth.example.com";
@@ -144,8 +146,121 @@ describe("POST /resources (product decisions D17, D30)", () => {
     ["a risk we do not know", { scopes: [{ name: "a", description: "x", risk: "huge" }] }, ["scopes.0.risk"]],
     ["an unknown member", { color: "red" }, ["body"]],
     ["two mistakes", { resource: "notes", name: 7 }, ["resource", "name"]],
+    ["a client nobody registered", { introspection_clients: ["app_nobody"] }, ["introspection_clients.0"]],
   ])("%s is 422 with the field named", async (_what, change, fields) => {
     expect(await fieldsOf(await c.json("/resources", newResource(change), KEY))).toEqual(fields);
+  });
+});
+
+describe("PATCH /resources/{id} (product decision D17)", () => {
+  const create = async (more: Record<string, unknown> = {}) =>
+    (await c.json("/resources", newResource(more), KEY)).json();
+  const patch = (id: string, changes: unknown) => c.json(`/resources/${id}`, changes, KEY, "PATCH");
+  const write = { name: "notes:write", description: "Add notes in your name", risk: "medium" };
+
+  it("changes what it names and nothing else, and the event says what holds now", async () => {
+    const before = await create();
+    const { client_id } = await (await c.json("/clients", newClient(), KEY)).json();
+    const changes = {
+      name: "Notebook",
+      scopes: [write],
+      aliases: [`https://${unique()}.example/old`],
+      introspection_clients: [client_id],
+    };
+    const renamed = await patch(before.id, { name: "Notebook" });
+    expect([renamed.status, await renamed.json()]).toEqual([200, { ...before, name: "Notebook" }]);
+    t.advance(1);
+    expect(await (await patch(before.id, changes)).json()).toEqual({ ...before, ...changes });
+    const { items } = await (await c.call("/resources", { headers: KEY })).json();
+    expect(items.find(({ id }: { id: string }) => id === before.id)).toEqual({ ...before, ...changes });
+    const subject = `resource:${before.resource}`;
+    const events = await rowsOf(
+      t.ctx.db.execute(
+        sql`select actor, data from events where type = 'resource.updated' and subject = ${subject} order by at`,
+      ),
+    );
+    expect(events).toEqual([
+      {
+        actor: "operator",
+        data: { name: "Notebook", scopes: ["notes:read"], aliases: [], introspectionClients: [] },
+      },
+      {
+        actor: "operator",
+        data: {
+          name: "Notebook",
+          scopes: ["notes:write"],
+          aliases: changes.aliases,
+          introspectionClients: [client_id],
+        },
+      },
+    ]);
+  });
+
+  it("a new scope can be had at the next token request, one taken away no more", async () => {
+    const { id, resource } = await create();
+    const body = { ...newClient(), scope: "notes:read notes:write" };
+    const { client_id, client_secret } = await (await c.json("/clients", body, KEY)).json();
+    const app = { clientId: client_id, secret: client_secret, redirectUri: "" };
+    const ask = async (scope: string) => {
+      const response = await c.token(app, { grant_type: "client_credentials", resource, scope });
+      const { error, scope: granted } = await response.json();
+      return error ?? granted;
+    };
+    expect([await ask("notes:read"), await ask("notes:write")]).toEqual(["notes:read", "invalid_scope"]);
+    await patch(id, { scopes: [write] });
+    expect([await ask("notes:read"), await ask("notes:write")]).toEqual(["invalid_scope", "notes:write"]);
+  });
+
+  it("a client named afterwards may introspect tokens for the resource", async () => {
+    const { id, resource } = await create();
+    const job = await (await c.json("/clients", { ...newClient(), scope: "notes:read" }, KEY)).json();
+    const server = await (await c.json("/clients", newClient(), KEY)).json();
+    const [app, api] = [job, server].map(({ client_id, client_secret }) => ({
+      clientId: client_id,
+      secret: client_secret,
+      redirectUri: "",
+    }));
+    if (!app || !api) throw new Error("two clients were registered");
+    const { access_token } = await (
+      await c.token(app, { grant_type: "client_credentials", resource, scope: "notes:read" })
+    ).json();
+    const isActive = async () =>
+      (await (await c.form("/introspect", { token: access_token }, basic(api))).json()).active;
+    expect(await isActive()).toBe(false);
+    await patch(id, { introspection_clients: [api.clientId] });
+    expect(await isActive()).toBe(true);
+  });
+
+  it("an alias of another resource is 409, its own again is not", async () => {
+    const [mine, other] = [await create(), await create({ aliases: [`https://${unique()}.example/old`] })];
+    for (const taken of [other.resource, other.aliases[0]]) {
+      const response = await patch(mine.id, { aliases: [taken] });
+      expect([response.status, (await response.json()).error]).toEqual([409, "conflict"]);
+    }
+    expect((await patch(other.id, { aliases: other.aliases })).status).toBe(200);
+  });
+
+  it("of five resources that ask for one alias at once exactly one has it", async () => {
+    const alias = `https://${unique()}.example/shared`;
+    const made = await Promise.all(Array.from({ length: 5 }, () => create()));
+    const answers = await Promise.all(made.map(({ id }) => patch(id, { aliases: [alias] })));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 409, 409, 409, 409]);
+  });
+
+  it("a resource that is not there is 404", async () => {
+    const response = await patch("none", { name: "Notebook" });
+    expect([response.status, (await response.json()).error]).toEqual([404, "not_found"]);
+  });
+
+  it.each([
+    ["nothing to change", {}, ["body"]],
+    ["the identifier, which never changes", { resource: "https://a.example", name: "Notebook" }, ["body"]],
+    ["an empty name", { name: " " }, ["name"]],
+    ["a scope without words", { scopes: [{ name: "a" }] }, ["scopes.0.description"]],
+    ["a client nobody registered", { introspection_clients: ["app_nobody"] }, ["introspection_clients.0"]],
+  ])("%s is 422 with the field named", async (_what, changes, fields) => {
+    const { id } = await create();
+    expect(await fieldsOf(await patch(id, changes))).toEqual(fields);
   });
 });
 

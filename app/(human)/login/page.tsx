@@ -1,3 +1,4 @@
+import { redirect } from "next/navigation";
 import { Letter } from "@/app/letter";
 import { firstOf, type Visitor, visitorOfPage } from "@/app/visitor";
 import { SignIn } from "@/components/sign-in";
@@ -10,9 +11,11 @@ import { findLinkAdmin } from "@/lib/services/users";
 export default async function SignInPage({ searchParams }: PageProps<"/login">) {
   const query = await searchParams;
   const visitor = await visitorOfPage();
-  const { ctx, browser, issuerHost } = visitor;
+  const { ctx, by, browser, issuerHost } = visitor;
   const { providers } = ctx.settings;
-  const continueTo = localPath(firstOf(query.continue)) ?? "/me";
+  const waiting = localPath(firstOf(query.continue));
+  if (by && !waiting && !SHOWN_ANYWAY.some((name) => name in query)) redirect("/me");
+  const continueTo = waiting ?? "/me";
   const error = problemOf(firstOf(query.error));
   return (
     <Letter title={error ? "Error: sign in" : "Sign in"}>
@@ -31,6 +34,9 @@ export default async function SignInPage({ searchParams }: PageProps<"/login">) 
   );
 }
 
+/** What makes the page worth showing to somebody who is signed in already. */
+const SHOWN_ANYWAY = ["signed-out", "error", "again"];
+
 const problemOf = (code: string | undefined): string | undefined =>
   Object.entries(SIGN_IN_PROBLEMS).find(([name]) => name === code)?.[1];
 
@@ -47,5 +53,5 @@ async function askingApp({ ctx, browser }: Visitor, continueTo: string) {
 
 async function notesFor({ ctx }: Visitor): Promise<string[]> {
   const admin = ctx.settings.localMode ? await findLinkAdmin(ctx) : undefined;
-  return admin ? ["The first time? The terminal that runs this server shows a sign-in link."] : [];
+  return admin ? ["No password? Restart the server: its terminal shows a sign-in link."] : [];
 }

@@ -1,4 +1,6 @@
 import { redirect } from "next/navigation";
+import { lengthOfTime } from "@/app/(human)/length-of-time";
+import { scopeInWords } from "@/app/(human)/scope-in-words";
 import { Letter } from "@/app/letter";
 import { verificationOf } from "@/app/verification";
 import { firstOf, visitorOfPage } from "@/app/visitor";
@@ -7,7 +9,6 @@ import { ACCOUNT_PURPOSE } from "@/lib/http/my-agents";
 import { loginPath } from "@/lib/http/session";
 import { type GrantOverview, listGrants } from "@/lib/services/grants";
 import { listSessions, type Session } from "@/lib/services/sessions";
-import { describeScope } from "@/lib/services/targets";
 import { browserLabel } from "./browser-label";
 
 /** Everything that acts for the person, and where they are signed in. */
@@ -25,6 +26,7 @@ export default async function MyAgentsPage({ searchParams }: PageProps<"/me">) {
         mcpUrl={`${ctx.settings.serverUrl}/mcp`}
         grants={grants.filter(({ grant }) => grant.status === "active").map(toGrant)}
         sessions={sessions.map((session) => toSession(session, by.session.idHash))}
+        letInFor={lengthOfTime(ctx.settings.interactiveAccessTokenTtl)}
         stopped={grants.flatMap(toStopped)}
         done={done}
       />
@@ -33,7 +35,7 @@ export default async function MyAgentsPage({ searchParams }: PageProps<"/me">) {
 }
 
 const DONE = {
-  stopped: "Stopped. It can do nothing for you any more.",
+  stopped: "Stopped. It gets nothing new from now on.",
   narrowed: "Done. The app keeps only what you left ticked.",
   "signed-out": "That browser is signed out.",
   "nothing-ticked": "Nothing was changed: leave at least one line ticked, or stop the app.",
@@ -61,7 +63,7 @@ function toGrant(overview: GrantOverview): GrantView {
       registeredAt: client?.createdAt ?? grant.createdAt,
     }),
     resource: resourceOf(overview),
-    scopes: grant.scope.map((name) => describeScope({ scopes: resource?.scopes ?? [] }, name)),
+    scopes: grant.scope.map((name) => scopeInWords({ scopes: resource?.scopes ?? [] }, name)),
     since: grant.createdAt,
     lastUsedAt: grant.lastUsedAt ?? undefined,
   };

@@ -1,3 +1,5 @@
+import { lengthOfTime } from "@/app/(human)/length-of-time";
+import { scopeInWords } from "@/app/(human)/scope-in-words";
 import { verificationOf } from "@/app/verification";
 import type { Visitor } from "@/app/visitor";
 import type { ConsentView, Duration, Redirect } from "@/components/consent";
@@ -9,7 +11,7 @@ import type { Approval } from "@/lib/services/approvals";
 import { type Client, findClient } from "@/lib/services/clients";
 import { findStandingGrant } from "@/lib/services/grants";
 import type { SignedIn } from "@/lib/services/sessions";
-import { describeScope, resolveTarget, scopeOfRole, type Target } from "@/lib/services/targets";
+import { resolveTarget, scopeOfRole, type Target } from "@/lib/services/targets";
 
 type Asked = { approval: Approval; by: SignedIn; nothingTicked: boolean };
 
@@ -30,8 +32,9 @@ export async function consentView(
     verification: verificationOf({ kind, host: verifiedHost, registeredAt: new Date(registeredAt) }),
     redirect: redirectOf(request.redirectUri),
     resource: { name: target.name, identifier: target.resource },
-    scopes: await askedScopes(ctx, { approval, by, target }),
+    scopes: await askedScopes(ctx, { approval, by, nothingTicked, target }),
     duration: durationOf(ctx, client),
+    letInFor: lengthOfTime(ctx.settings.interactiveAccessTokenTtl),
     asksAgain: kind === "static" ? "for-more" : "always",
     person: by.user,
     now: ctx.now(),
@@ -46,17 +49,22 @@ function redirectOf(uri: string): Redirect {
   return kind === "private-use" ? { kind, scheme: protocol.slice(0, -1) } : { kind, host };
 }
 
-type Asking = { approval: Approval; by: SignedIn; target: Target };
+type Asking = Asked & { target: Target };
 
 /** What was asked and this person's role may give, in words; what stands already needs no tick. */
-async function askedScopes(ctx: Context, { approval, by, target }: Asking): Promise<AskedScope[]> {
+async function askedScopes(
+  ctx: Context,
+  { approval, by, nothingTicked, target }: Asking,
+): Promise<AskedScope[]> {
   const { clientId, request } = approval;
   const { id: userId, role } = by.user;
   const standing = await findStandingGrant(ctx, { userId, clientId, resource: request.resource });
   const grantable = await scopeOfRole(ctx, request, role);
   return grantable.map((name) => ({
-    ...describeScope(target, name),
+    ...scopeInWords(target, name),
     status: standing?.scope.includes(name) ? "already-allowed" : "asked",
+    // The form comes back as it was sent: a second press of the button must not give what was taken away.
+    ...(nothingTicked ? { ticked: false } : {}),
   }));
 }
 

@@ -1,6 +1,5 @@
-import type { NextConfig } from "next";
-
-const config: NextConfig = {
+/** @type {import("next").NextConfig} */
+const config = {
   // Native code, WebAssembly and drivers stay packages: a bundle would lose the files they load.
   serverExternalPackages: [
     "@electric-sql/pglite",
