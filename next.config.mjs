@@ -16,6 +16,8 @@ const config = {
       "./node_modules/@electric-sql/pglite/dist/*.{wasm,data}",
     ],
   },
+  // Sign-in forms are the largest bodies that pages take.
+  experimental: { proxyClientMaxBodySize: "64kb" },
   poweredByHeader: false,
   // A compressed page with a secret in it can be measured from outside (BREACH); pages are small.
   compress: false,

@@ -12,10 +12,6 @@ let settings: Settings | undefined;
 export function proxy(request: NextRequest): NextResponse {
   settings ??= loadSettings().settings;
   const { pathname } = request.nextUrl;
-  // A page and a route cannot share a path in Next, and this form is posted to the page it stands on.
-  if (request.method === "POST" && pathname === "/login") {
-    return NextResponse.rewrite(new URL("/login/local", request.url));
-  }
   const nonce = randomBytes(16).toString("base64");
   const policy = contentSecurityPolicy(nonce, pathname);
   const { browser, isNew } = browserOf(settings, request.headers.get("cookie"));
@@ -70,6 +66,6 @@ const pageHeaders = (policy: string, { serverUrl }: Settings): Record<string, st
 export const config = {
   // Pages, and whatever is not there. Machines and assets do not pass here: they bring their own headers.
   matcher: [
-    "/((?!_next/|api/|\\.well-known/|oauth/|authgent\\.css|icon\\.svg|openapi\\.json|authorize|token|register|introspect|revoke|mcp|resources|clients|users|approvals/|logout|login/|me/|health|ready|approve/[^/]+/decision).*)",
+    "/((?!_next/|api/|\\.well-known/|oauth/|authgent\\.css$|icon\\.svg$|openapi\\.json$|(?:authorize|token|register|introspect|revoke|mcp|resources|clients|users|logout|health|ready)(?:/|$)|approvals/|login/[^/]+$|login/link/|me/(?:grants|sessions)/|approve/[^/]+/decision$).*)",
   ],
 };

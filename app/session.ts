@@ -66,7 +66,7 @@ function configOf(ctx: Context): NextAuthConfig {
         if (!account) return token;
         const provider = settings.providers.find(({ name }) => name === account.provider);
         const handoff: Handoff = provider
-          ? fromProvider(provider, { ...profile, ...idTokenClaims(account.id_token) })
+          ? fromProvider(provider, claimsOf(profile ?? {}, idTokenClaims(account.id_token)))
           : { provider: "local", amr: ["pwd"], outcome: { userId: user.id ?? "" } };
         return { handoff };
       },
@@ -75,7 +75,8 @@ function configOf(ctx: Context): NextAuthConfig {
     logger: {
       error(error) {
         // A wrong password is nothing for the operator: it is counted, and a row of the audit trail.
-        if (!("type" in error) || error.type !== "CredentialsSignin") ctx.log.warn("sign-in failed", { error });
+        if (!("type" in error) || error.type !== "CredentialsSignin")
+          ctx.log.warn("sign-in failed", { error });
       },
       warn: () => undefined,
       debug: () => undefined,
@@ -114,6 +115,18 @@ const oidc = ({ name, label, issuer, clientId, clientSecret, scopes }: SignInPro
 });
 
 const idTokenClaims = (idToken: string | undefined) => (idToken ? decodeJwt(idToken) : {});
+
+/**
+ * The claims of both documents, the ID token's first. Okta's leaves out what vouches for the address, and UserInfo has
+ * it; but what UserInfo says of another address vouches for nothing.
+ */
+function claimsOf(
+  userInfo: Record<string, unknown>,
+  idToken: Record<string, unknown>,
+): Record<string, unknown> {
+  const differs = idToken.email !== undefined && userInfo.email !== idToken.email;
+  return differs ? idToken : { ...userInfo, ...idToken };
+}
 
 function fromProvider(provider: SignInProvider, claims: Record<string, unknown>): Handoff {
   const identity = identityFrom(provider, claims);

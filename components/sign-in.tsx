@@ -61,7 +61,7 @@ export function SignIn(view: SignInView) {
 function LocalForm({ view }: { view: SignInView }) {
   const wrong = view.error ? { "aria-invalid": true, "aria-describedby": "sign-in-error" } : {};
   return (
-    <form className="stack" action="/login" method="post">
+    <form className="stack" action="/login/local" method="post">
       <Hidden view={view} />
       {view.error && <ErrorLine error={view.error} />}
       <div className="field">

@@ -48,7 +48,7 @@ const SECRET_NAME =
   /secret|password|token$|^code$|verifier|assertion|authorization|cookie|jwe|databaseurl|api_?key/i;
 /** JWTs, our own prefixed secrets, and credentials inside URLs. */
 const SECRET_SHAPE =
-  /eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|\b(?:sec|rt|ac|ses|lnk)_[\w-]{20,}|(?<=:\/\/[^/\s:@]*:)[^@\s]+(?=@)/g;
+  /eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|\b(?:sec|rt|ac|ses|lnk|brw)_[\w-]{20,}|(?<=:\/\/[^/\s:@]*:)[^@\s]+(?=@)/g;
 
 /** Fields as they may be written: secrets replaced, errors spelled out, whatever their depth. */
 export function redact(fields: Fields): Fields {
@@ -65,8 +65,13 @@ function redactValue(name: string, value: unknown): unknown {
   return value;
 }
 
+/** Drizzle puts a statement's parameters into its message: people's data and hashes, which are no news to the log. */
+const withoutParameters = (text: string): string => text.replace(/\nparams: [^\n]*/g, "\nparams: [redacted]");
+
 function describeError(error: Error): Fields {
-  const { name, message, stack, cause } = error;
+  const { name, cause } = error;
+  const message = withoutParameters(error.message);
+  const stack = error.stack && withoutParameters(error.stack);
   const code = "code" in error ? { code: String(error.code) } : {};
   const because = cause instanceof Error ? { cause: describeError(cause) } : {};
   return redact({ name, message, ...code, stack, ...because });

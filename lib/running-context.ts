@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, openAsBlob } from "node:fs";
-import { chmod, mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Context } from "./context";
 import { assembleContext, openMigrated, prepareInstallation } from "./create-context";
@@ -74,8 +74,8 @@ async function localSecretKey({ databaseUrl }: Settings): Promise<string> {
   const folder = databaseUrl.startsWith("pglite://") && path !== "memory" ? dirname(path) : ".authgent";
   const file = join(folder, "secret-key");
   if (existsSync(file)) return (await readFile(file, "utf8")).trim();
+  // Made private where it is ours; a folder that was there before is somebody's, and the file is private by itself.
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  await chmod(folder, 0o700);
   const key = randomBytes(48).toString("base64url");
   // "wx": of two first starts at once the second reads what the first wrote.
   await writeFile(file, `${key}\n`, { mode: 0o600, flag: "wx" }).catch(() => undefined);

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import next from "next";
 import { DatabaseInUseError } from "@/db/directory-lock";
 import { refusalResponse, toRefusal } from "@/lib/http/errors";
+import { MAX_BODY_BYTES } from "@/lib/http/form";
 import { readyEndpoint } from "@/lib/http/health";
 import { answer, findRoute } from "@/lib/http/routes";
 import { explainDatabaseError } from "@/lib/http/unavailable";
@@ -55,6 +56,11 @@ async function handle(
     return;
   }
   const { pathname } = new URL(ctx.settings.serverUrl + target);
+  const refused = refusalBeforeReading(incoming, pathname);
+  if (refused) {
+    outgoing.writeHead(refused.status, refused.headers).end();
+    return;
+  }
   if (!findRoute(pathname)) {
     const away = pathname.startsWith("/_next/") ? undefined : await databaseAwayPage(ctx);
     if (away) await sendWebResponse(away, outgoing);
@@ -68,6 +74,30 @@ async function handle(
   } catch (error) {
     if (!(error instanceof BodyTooLargeError)) throw error;
     outgoing.writeHead(413, { connection: "close" }).end();
+  }
+}
+
+/** Form posts to pages: Next answers these itself, and reads a body before anybody has looked at the request. */
+const PAGE_FORMS = /^\/login\/[^/]+$/;
+
+/** What is refused by its head alone, so that a body nobody wants costs nothing. */
+function refusalBeforeReading({ method = "", headers }: IncomingMessage, pathname: string) {
+  // TRACE and CONNECT are no requests to an application, and web requests cannot even be made of them.
+  if (["TRACE", "TRACK", "CONNECT"].includes(method)) return { status: 405, headers: { allow: "GET, POST" } };
+  if (!isDecodable(pathname)) return { status: 400, headers: {} };
+  if (findRoute(pathname) || method === "GET" || method === "HEAD") return undefined;
+  if (method !== "POST" || !PAGE_FORMS.test(pathname))
+    return { status: 405, headers: { allow: "GET, HEAD" } };
+  const isSmall = Number(headers["content-length"] ?? Number.NaN) <= MAX_BODY_BYTES;
+  return isSmall ? undefined : { status: 413, headers: { connection: "close" } };
+}
+
+function isDecodable(pathname: string): boolean {
+  try {
+    decodeURIComponent(pathname);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -2,6 +2,8 @@ import { index, jsonb, pgTable, text, timestamp } from "drizzle-orm/pg-core";
 
 /** The validated authorization request, kept so that the browser only carries an opaque id. */
 export type StoredAuthorizationRequest = {
+  /** A page of another site sent the browser here. */
+  crossSite: boolean;
   redirectUri: string;
   state?: string | undefined;
   codeChallenge: string;

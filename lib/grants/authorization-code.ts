@@ -15,7 +15,7 @@ import { type Client, touchClient } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { findGrant, touchGrantUse } from "@/lib/services/grants";
 import { mintRefreshToken, storeRefreshToken } from "@/lib/services/refresh-tokens";
-import { meansResource } from "@/lib/services/targets";
+import { meansResource, scopeOfRole } from "@/lib/services/targets";
 import {
   killReplayedFamily,
   mintAccessToken,
@@ -42,7 +42,7 @@ export const authorizationCode = defineGrant({
   async handle(ctx, { client, params, resources, address }) {
     const code = await findCode(ctx, params.code, client.clientId);
     if (!code) throw new OAuthError("invalid_grant", INVALID_CODE);
-    if (code.usedAt) return refuseReplay(ctx, code, address);
+    if (code.usedAt) return refuseUsed(ctx, code, params.code_verifier, address);
     if (isBurned(code) || code.expiresAt <= ctx.now()) throw new OAuthError("invalid_grant", INVALID_CODE);
     checkRedirect(client, code, params.redirect_uri);
     const resource = oneResource(resources);
@@ -86,7 +86,8 @@ async function checkVerifier(
 async function remainingScope(ctx: Context, code: AuthorizationCode): Promise<readonly string[]> {
   const live = await findGrant(ctx, code.grantId);
   if (live?.grant.status === "active" && live.user.status === "active") {
-    const scope = intersectScope(code.scope, live.grant.scope);
+    const left = { resource: code.resource, scope: intersectScope(code.scope, live.grant.scope) };
+    const scope = await scopeOfRole(ctx, left, live.user.role);
     if (scope.length > 0 || code.scope.length === 0) return scope;
   }
   throw new OAuthError(
@@ -162,6 +163,21 @@ async function redeem(
     scope: formatScope(scope),
     ...(refresh ? { refresh_token: refresh.token } : {}),
   };
+}
+
+/** A used code without its verifier proves nothing: whoever saw it go by must not end what came of it. */
+function refuseUsed(
+  ctx: Context,
+  code: AuthorizationCode,
+  verifier: string | undefined,
+  address: string,
+): Promise<never> {
+  const proven =
+    verifier !== undefined && isCodeVerifier(verifier) && matchesChallenge(verifier, code.codeChallenge);
+  if (proven) return refuseReplay(ctx, code, address);
+  throw new OAuthError("invalid_grant", INVALID_CODE, {
+    reason: "used authorization code without its verifier",
+  });
 }
 
 /**

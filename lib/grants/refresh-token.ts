@@ -15,7 +15,7 @@ import {
   type RefreshTokenState,
   storeRefreshToken,
 } from "@/lib/services/refresh-tokens";
-import { meansResource, meantScope } from "@/lib/services/targets";
+import { meansResource, meantScope, scopeOfRole } from "@/lib/services/targets";
 import { killReplayedFamily, mintAccessToken, storeAccessToken } from "@/lib/services/tokens";
 import { defineGrant, type TokenRequest, type TokenResponse } from "./grant";
 import { oneResource } from "./one-resource";
@@ -40,7 +40,7 @@ export const refreshToken = defineGrant({
     }
     // Before anything else of the request: a replay is one, whatever it asks for.
     if (state.token.usedAt) return repeat(ctx, state, request);
-    const scope = remainingScope(state, request.params.scope);
+    const scope = await remainingScope(ctx, state, request.params.scope);
     await checkResource(ctx, state, request.resources);
     const response = await rotate(ctx, state, request, scope);
     if (response) return response;
@@ -52,8 +52,14 @@ export const refreshToken = defineGrant({
 });
 
 /** Without `scope` everything that is left of the grant (client quirk Q29); never more than the token held. */
-function remainingScope({ token, grant }: RefreshTokenState, asked: string | undefined): readonly string[] {
-  const held = intersectScope(token.scope, grant.scope);
+async function remainingScope(
+  ctx: Context,
+  { token, grant, user }: RefreshTokenState,
+  asked: string | undefined,
+): Promise<readonly string[]> {
+  const left = { resource: token.resource, scope: intersectScope(token.scope, grant.scope) };
+  // The person may have another role by now, and with it less to pass on (product decision D19).
+  const held = await scopeOfRole(ctx, left, user.role);
   if (token.scope.length > 0 && held.length === 0) throw new OAuthError("invalid_grant", INVALID_TOKEN);
   return asked === undefined ? held : narrowScope(held, meantScope(held, parseScope(asked)));
 }

@@ -9,6 +9,7 @@ import { resolveDocumentClient } from "@/lib/services/client-documents";
 import { type Client, findClient } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { findStandingGrant } from "@/lib/services/grants";
+import { addressKey } from "@/lib/services/rate-limits";
 import { isFresh, type SignedIn } from "@/lib/services/sessions";
 import { grantableScope, requestedScope, resolveTarget, scopeOfRole } from "@/lib/services/targets";
 import type { Call } from "./call";
@@ -21,7 +22,7 @@ export async function authorizeEndpoint(ctx: Context, call: Call): Promise<Respo
   const { request } = call;
   const params = request.method === "POST" ? await readFormParams(request) : call.url.searchParams;
   // Until both are known to belong together, refusals are a page of ours and no redirect (RFC 6749 §4.1.2.1).
-  const { client, redirectUri } = await identify(ctx, params);
+  const { client, redirectUri } = await identify(ctx, call, params);
   try {
     return await begin(ctx, call, client, redirectUri, params);
   } catch (error) {
@@ -33,11 +34,12 @@ export async function authorizeEndpoint(ctx: Context, call: Call): Promise<Respo
 
 async function identify(
   ctx: Context,
+  call: Call,
   params: URLSearchParams,
 ): Promise<{ client: Client; redirectUri: string }> {
   const { clientId, redirectUri } = clientAndRedirect(params);
   const client = isDocumentClientId(clientId)
-    ? await resolveDocumentClient(ctx, clientId)
+    ? await resolveDocumentClient(ctx, clientId, addressKey(call.address))
     : await findClient(ctx, clientId);
   if (client?.status !== "active") {
     throw new OAuthError(
@@ -74,6 +76,7 @@ async function begin(
   const scope = requestedScope(grantable, asked, client.scope ?? []);
   const { prompt, maxAge, codeChallenge, state, nonce } = request;
   const stored = {
+    crossSite: cameFromAnotherSite(call),
     redirectUri,
     state,
     codeChallenge,
@@ -138,15 +141,20 @@ export function needsSignIn(
  * their client id proves nothing about who uses it.
  */
 async function needsAnswer(ctx: Context, call: Call, question: Question, by: SignedIn): Promise<boolean> {
-  // No answer is taken for given when a page of somebody else's sent the browser here.
-  const site = call.request.headers.get("sec-fetch-site");
-  if (site !== null && site !== "none" && site !== "same-origin") return true;
+  // No answer is taken for given when a page of somebody else's sent the browser here, now or before the sign-in.
+  if (question.request.crossSite || cameFromAnotherSite(call)) return true;
   // Not for requests that came through a tunnel or a proxy: they are never served openly (product decision D1).
   if (ctx.settings.consentMode === "auto_approve" && call.isLocal) return false;
   const { kind, clientId, request: asked } = question;
   if (kind !== "static" || asked.prompt.includes("consent")) return true;
   const standing = await findStandingGrant(ctx, { userId: by.user.id, clientId, resource: asked.resource });
   return !standing || !asked.scope.every((name) => standing.scope.includes(name));
+}
+
+/** Browsers say so; what says nothing is no browser, and has no session to be used. */
+function cameFromAnotherSite({ request }: Call): boolean {
+  const site = request.headers.get("sec-fetch-site");
+  return site !== null && site !== "none" && site !== "same-origin";
 }
 
 /** `prompt=none`: an answer without a page, or the reason why there is none (OIDC Core §3.1.2.6). */

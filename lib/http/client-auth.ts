@@ -42,7 +42,10 @@ export async function authenticateClient(
   const isPublic = client?.tokenEndpointAuthMethod === "none";
   const proven = isPublic ? secret === undefined : matches && client?.secretHash != null;
   if (client && proven && client.status === "active") {
-    return { client: await freshenDocumentClient(ctx, client), authMethod: presented.authMethod };
+    return {
+      client: await freshenDocumentClient(ctx, client, addressKey(call.address)),
+      authMethod: presented.authMethod,
+    };
   }
   if (secret !== undefined) await countFailure(ctx, call, key, client);
   throw refused(client ? "wrong credentials or disabled" : "unknown client");

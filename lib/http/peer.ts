@@ -43,4 +43,6 @@ const isLoopback = (address: string): boolean =>
   ipaddr.isValid(address) && ipaddr.process(address).range() === "loopback";
 
 const isLoopbackOrigin = (origin: string): boolean =>
-  URL.canParse(origin) && isLoopbackHost(new URL(origin).hostname);
+  URL.canParse(origin) &&
+  /^https?:$/.test(new URL(origin).protocol) &&
+  isLoopbackHost(new URL(origin).hostname);

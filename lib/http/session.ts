@@ -19,11 +19,12 @@ export const browserOfCall = (ctx: Context, { request }: Call) =>
 /** Where to sign in, and come back from. */
 export const loginPath = (continueTo: string): string => `/login?continue=${encodeURIComponent(continueTo)}`;
 
-/** A path on this server, and nothing that a browser could take for another host. */
-export function localPath(value: string | null | undefined): string | undefined {
-  if (!value || !/^\/(?![/\\])[\x21-\x7e]*$/.test(value) || value.includes("\\")) return undefined;
-  return value.length <= 2000 ? value : undefined;
-}
+/** Where a sign-in may lead: to the person's own pages, or back to the question that waits for them. */
+const CONTINUATIONS = /^\/(?:me|(?:authorize|approve)\/[\w-]{1,64})?$/;
+
+/** A page of this server that a sign-in may lead to; every other address is none. */
+export const localPath = (value: string | null | undefined): string | undefined =>
+  value && CONTINUATIONS.test(value) ? value : undefined;
 
 /** A redirect within this server or to a client; after a form post always as GET (RFC 9700 §4.12). */
 export const seeOther = (location: string, cookies: readonly string[] = []): Response => {

@@ -67,13 +67,13 @@ const person = { cors: false, errors: "page", bucket: "authorize" } as const;
 /** The routes of signing in, danced by `dance`. */
 export const signInRoutes = (dance: Dance) =>
   ({
-    local: { path: "/login", ...person, methods: { POST: localEndpoint(dance) } },
+    local: { path: "/login/local", ...person, methods: { POST: localEndpoint(dance) } },
     provider: { path: "/login/{provider}", ...person, methods: { POST: providerEndpoint(dance) } },
     callback: { path: "/api/auth/callback/{provider}", ...person, methods: { GET: callbackEndpoint(dance) } },
     complete: { path: COMPLETE, ...person, methods: { GET: completeEndpoint(dance) } },
   }) satisfies Record<string, Route>;
 
-/** `POST /login`: a local account's e-mail address and password (product decision D16). */
+/** `POST /login/local`: a local account's e-mail address and password (product decision D16). */
 function localEndpoint(dance: Dance) {
   return async (ctx: Context, call: Call): Promise<Response> => {
     const { fields, browser, continueTo } = await readSignInForm(ctx, call);

@@ -12,7 +12,7 @@ import { browserOfCall, localPath, sessionOf } from "./session";
 /** What the page of a failed sign-in says; only the name travels in the address, so nobody else writes on our page. */
 export const SIGN_IN_PROBLEMS = {
   ...IDENTITY_REFUSALS,
-  credentials: "This e-mail address and password do not belong together. Try again.",
+  credentials: "This email address and password do not belong together. Try again.",
   cancelled: "You cancelled at your identity provider. Nobody was signed in.",
   provider_failed:
     "Your identity provider did not complete the sign-in. Try again; if it stays so, tell your administrator.",

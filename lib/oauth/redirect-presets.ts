@@ -36,5 +36,7 @@ function matchesPattern(uri: string, pattern: string): boolean {
   if (!full.endsWith("*")) return uri === full;
   const prefix = full.slice(0, -1);
   // A wildcard that could reach into the host would let app.example* match app.example.evil.
-  return /^[^:]+:\/\/[^/]+\//.test(prefix) && uri.startsWith(prefix);
+  return (
+    /^[^:]+:\/\/[^/]+\//.test(prefix) && uri.startsWith(prefix) && !uri.slice(prefix.length).includes("?")
+  );
 }

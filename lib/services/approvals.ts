@@ -7,6 +7,7 @@ import type { Client } from "./clients";
 import { record } from "./events";
 import { extendGrant } from "./grants";
 import type { SignedIn } from "./sessions";
+import { scopeOfRole } from "./targets";
 
 export type Approval = typeof approvals.$inferSelect;
 
@@ -137,7 +138,11 @@ export function decideConsent(
       });
       return { outcome: "denied", approval };
     }
-    const grant = await extendGrant(tx, { userId: user.id, clientId, resource: request.resource }, allow);
+    const { resource } = request;
+    const grant = await extendGrant(tx, { userId: user.id, clientId, resource }, allow);
+    // The grant's own scopes come along, so that an app that asked only for what it lacked keeps the rest (Q33);
+    // the page showed them. What the person's role no longer allows stays behind.
+    const scope = [...(await scopeOfRole(tx, { resource, scope: grant.scope }, user.role))];
     await tx.db.update(approvals).set({ grantId: grant.id }).where(eq(approvals.id, id));
     const code = await createCode(tx, {
       approvalId: id,
@@ -147,8 +152,7 @@ export function decideConsent(
       redirectUri: request.redirectUri,
       codeChallenge: request.codeChallenge,
       resource: request.resource,
-      // The grant's own scopes come along, so that an app that asked only for what it lacked keeps the rest (Q33).
-      scope: grant.scope,
+      scope,
       nonce: request.nonce ?? null,
       authTime: session.authTime,
       amr: session.amr,
@@ -156,7 +160,7 @@ export function decideConsent(
     await record(tx, {
       ...event,
       type: "consent.approved",
-      data: { approval: id, grant: grant.id, resource: request.resource, scope: [...allow] },
+      data: { approval: id, grant: grant.id, resource, allowed: [...allow], scope },
     });
     return { outcome: "approved", approval, code };
   });
@@ -179,7 +183,8 @@ export async function releaseApprovals(
     );
 }
 
-/** Removes approvals a day after they ended. */
+/** Removes approvals a day after they ended, and what nobody ever signed in for as soon as it has lapsed. */
 export async function pruneApprovals(ctx: Context): Promise<void> {
+  await ctx.db.delete(approvals).where(and(isNull(approvals.userId), lt(approvals.expiresAt, ctx.now())));
   await ctx.db.delete(approvals).where(lt(approvals.expiresAt, new Date(ctx.now().getTime() - 86_400_000)));
 }

@@ -5,6 +5,7 @@ import { parseClientDocument, parseDocumentClientId } from "@/lib/oauth/client-i
 import { cacheLifetime, entityTagOf } from "@/lib/oauth/document-cache";
 import { OutboundError, type PublicResponse } from "@/lib/outbound/public-fetch";
 import { type Client, findClient, refreshDocumentClient, saveDocumentClient } from "./clients";
+import type { BucketName } from "./rate-limits";
 
 /** Fetches under way in this process, so that a hundred requests for one document are one fetch. */
 const underWay = new WeakMap<Context["limits"], Map<string, Promise<Client>>>();
@@ -13,27 +14,38 @@ const underWay = new WeakMap<Context["limits"], Map<string, Promise<Client>>>();
  * The client behind a metadata document URL, fetched anew when the copy we hold is no longer fresh
  * (draft-ietf-oauth-client-id-metadata-document-02 §4). For new consent: without the document there is none.
  */
-export async function resolveDocumentClient(ctx: Context, clientId: string): Promise<Client> {
+export async function resolveDocumentClient(ctx: Context, clientId: string, caller: string): Promise<Client> {
   const url = parseDocumentClientId(clientId, { allowLoopback: ctx.settings.localMode });
   const known = await findClient(ctx, clientId);
   if (known?.documentExpiresAt && known.documentExpiresAt > ctx.now()) return known;
   const fetches = fetchesOf(ctx);
   const running = fetches.get(clientId);
   if (running) return running;
-  const fetching = fetchDocument(ctx, clientId, url, known).finally(() => fetches.delete(clientId));
+  const fetching = fetchWithinBudget(ctx, { clientId, url, known, caller }).finally(() =>
+    fetches.delete(clientId),
+  );
   fetches.set(clientId, fetching);
   return fetching;
+}
+
+type LookUp = { clientId: string; url: URL; known: Client | undefined; caller: string };
+
+async function fetchWithinBudget(ctx: Context, { clientId, url, known, caller }: LookUp): Promise<Client> {
+  const wait = await spendBudget(ctx, url, known, caller);
+  if (wait === undefined) return fetchDocument(ctx, clientId, url, known);
+  // A known app goes on with the copy that was checked before, rather than be shut out by somebody's flood.
+  if (known && staleFor(ctx, known) < MAX_STALE_MS) return known;
+  throw tooManyLookUps(wait);
 }
 
 /** How long past its freshness a copy serves for what was consented before, in milliseconds (client quirk Q22). */
 const MAX_STALE_MS = 86_400_000;
 
 /** A known client fit for a token request: a copy that is long out of date is fetched anew, or the request waits. */
-export async function freshenDocumentClient(ctx: Context, client: Client): Promise<Client> {
-  const staleSince = client.documentExpiresAt?.getTime() ?? Number.POSITIVE_INFINITY;
-  if (client.kind !== "document" || ctx.now().getTime() - staleSince < MAX_STALE_MS) return client;
+export async function freshenDocumentClient(ctx: Context, client: Client, caller: string): Promise<Client> {
+  if (client.kind !== "document" || staleFor(ctx, client) < MAX_STALE_MS) return client;
   try {
-    return await resolveDocumentClient(ctx, client.clientId);
+    return await resolveDocumentClient(ctx, client.clientId, caller);
   } catch (cause) {
     throw new OAuthError(
       "temporarily_unavailable",
@@ -42,6 +54,10 @@ export async function freshenDocumentClient(ctx: Context, client: Client): Promi
     );
   }
 }
+
+/** Milliseconds since a copy stopped being fresh. */
+const staleFor = (ctx: Context, { documentExpiresAt }: Client): number =>
+  ctx.now().getTime() - (documentExpiresAt?.getTime() ?? Number.POSITIVE_INFINITY);
 
 function fetchesOf({ limits }: Context): Map<string, Promise<Client>> {
   const fetches = underWay.get(limits) ?? new Map<string, Promise<Client>>();
@@ -55,7 +71,6 @@ async function fetchDocument(
   url: URL,
   known: Client | undefined,
 ): Promise<Client> {
-  await spendBudget(ctx, url, known);
   const response = await get(ctx, url, known?.documentEtag ?? undefined);
   const expiresAt = new Date(ctx.now().getTime() + cacheLifetime(response.headers, ctx.now()) * 1000);
   if (response.status === 304 && known) return refreshDocumentClient(ctx, clientId, expiresAt);
@@ -75,20 +90,34 @@ async function fetchDocument(
   });
 }
 
-/** A spray of client ids must not turn this server into a load on others. */
-async function spendBudget(ctx: Context, url: URL, known: Client | undefined): Promise<void> {
-  const spent = [await ctx.limits.take("documentHost", url.host)];
-  if (!known) spent.push(await ctx.limits.take("documentNew", "all"));
-  const refused = spent.find((allowance) => !allowance.allowed);
-  if (!refused || refused.allowed) return;
-  throw new OAuthError(
-    "too_many_requests",
-    `Too many apps were looked up. Try again in ${refused.retryAfter} seconds.`,
-    {
-      headers: { "retry-after": String(refused.retryAfter) },
-    },
-  );
+/**
+ * A spray of client ids must not turn this server into a load on others, nor shut out anybody else: ids never seen
+ * are counted by caller first. Returns the seconds to wait when a budget is spent.
+ */
+async function spendBudget(
+  ctx: Context,
+  url: URL,
+  known: Client | undefined,
+  caller: string,
+): Promise<number | undefined> {
+  const budgets: [BucketName, string][] = known
+    ? [["documentKnown", known.clientId]]
+    : [
+        ["documentCaller", caller],
+        ["documentHost", url.host],
+        ["documentNew", "all"],
+      ];
+  for (const [bucket, key] of budgets) {
+    const allowance = await ctx.limits.take(bucket, key);
+    if (!allowance.allowed) return allowance.retryAfter;
+  }
+  return undefined;
 }
+
+const tooManyLookUps = (retryAfter: number) =>
+  new OAuthError("too_many_requests", `Too many apps were looked up. Try again in ${retryAfter} seconds.`, {
+    headers: { "retry-after": String(retryAfter) },
+  });
 
 async function get(ctx: Context, url: URL, etag: string | undefined): Promise<PublicResponse> {
   try {

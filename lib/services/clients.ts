@@ -1,4 +1,4 @@
-import { and, desc, eq, lt, ne, notExists, sql } from "drizzle-orm";
+import { and, desc, eq, isNull, lt, ne, notExists, or, sql } from "drizzle-orm";
 import { clients } from "@/db/schema/clients";
 import { grants } from "@/db/schema/grants";
 import { type Context, inTransaction } from "@/lib/context";
@@ -64,7 +64,7 @@ export function registerClient(ctx: Context, registration: Registration): Promis
       actor,
       subject: `client:${client.clientId}`,
       clientId: client.clientId,
-      data: { kind, name: client.name, redirectUris: client.redirectUris, grantTypes: client.grantTypes },
+      data: { kind, name: client.name, ...someRedirectUris(client), grantTypes: client.grantTypes },
       address,
     });
     return { client, clientSecret };
@@ -121,12 +121,18 @@ export function saveDocumentClient(
         actor: "system",
         subject: `client:${clientId}`,
         clientId,
-        data: { kind: "document", name: client.name, redirectUris: client.redirectUris, digest },
+        data: { kind: "document", name: client.name, ...someRedirectUris(client), digest },
       });
     }
     return client;
   });
 }
+
+/** Events stay for good, and strangers choose these: a few, with their number, tell enough. */
+const someRedirectUris = ({ redirectUris }: Client) => ({
+  redirectUris: redirectUris.slice(0, 3).map((uri) => uri.slice(0, 200)),
+  redirectUriCount: redirectUris.length,
+});
 
 /** Says that a document was found unchanged and may be served until `expiresAt`. */
 export async function refreshDocumentClient(
@@ -183,12 +189,18 @@ export async function setClientStatus(
   return changed;
 }
 
-/** Removes dynamic registrations that were never used in time and that no person's grant stands on. */
+/**
+ * Removes apps that made themselves known, once they are of no use to anybody: never used within a day, or a
+ * registration unused for long; not while a person's grant stands on them, nor what an operator disabled.
+ */
 export async function pruneClients(ctx: Context): Promise<void> {
+  const dayAgo = new Date(ctx.now().getTime() - DAY);
+  const neverUsed = and(isNull(clients.lastUsedAt), lt(clients.createdAt, dayAgo));
   await ctx.db.delete(clients).where(
     and(
-      eq(clients.kind, "dynamic"),
-      lt(clients.expiresAt, ctx.now()),
+      ne(clients.kind, "static"),
+      eq(clients.status, "active"),
+      or(neverUsed, lt(clients.expiresAt, ctx.now())),
       notExists(
         ctx.db
           .select({ one: sql`1` })

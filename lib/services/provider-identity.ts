@@ -31,7 +31,9 @@ export function identityFrom(
   claims: Claims,
 ): ProviderIdentity | { refused: IdentityRefusal } {
   const { issuer } = provider;
-  const sub = text(claims.sub, 255);
+  // "It MUST NOT exceed 255 ASCII characters in length", and is compared as it is (OIDC Core §2, §5.1).
+  const sub =
+    typeof claims.sub === "string" && /^[\x20-\x7e]{1,255}$/.test(claims.sub) ? claims.sub : undefined;
   if (!sub) return { refused: "subject_missing" };
   const email = emailOf(provider, claims);
   if (!email) return { refused: "email_missing" };

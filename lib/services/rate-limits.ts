@@ -38,10 +38,14 @@ const buckets = ({ tokenRateLimit, registerRateLimit }: Settings) =>
     read: { points: tokenRateLimit * 10, seconds: 60, store: "memory" },
     /** Calls by resources and of our own tools: many people's, from few addresses (client quirk Q17). */
     resource: { points: tokenRateLimit * 10, seconds: 60, store: "memory" },
-    /** Metadata documents fetched per host, so that a spray of client ids stays bounded. */
+    /** Metadata documents fetched anew of apps that are known. */
+    documentKnown: { points: 6, seconds: 60, store: "memory" },
+    /** Metadata documents of apps never seen before, per caller, so that nobody spends the budget of all. */
+    documentCaller: { points: 20, seconds: 60, store: "memory" },
+    /** Those per host, so that a spray of client ids is no load on it. */
     documentHost: { points: 60, seconds: 60, store: "memory" },
     /** All metadata documents fetched for ids never seen before. */
-    documentNew: { points: 120, seconds: 60, store: "memory" },
+    documentNew: { points: 600, seconds: 60, store: "memory" },
     /** Failed client authentications, per client and address. */
     clientSecret: { points: 10, seconds: 60, store: "shared" },
     /** Failed sign-ins, per account and address. */

@@ -75,13 +75,13 @@ type Asking = { client: Client; target: Target; asked: readonly string[] | undef
 const mayGrant = (role: Role, { minimumRole }: ResourceScope): boolean =>
   !minimumRole || RANK[role] >= RANK[minimumRole];
 
-/** Of the scopes of a request, those that a person of this role may grant. */
+/** Of some scopes at a resource, those that a person of this role may have: asked for, granted, or in a token. */
 export async function scopeOfRole(
   ctx: Context,
   { resource, scope }: { resource: string; scope: readonly string[] },
   role: Role,
 ): Promise<readonly string[]> {
-  const target = await findRegisteredResource(ctx, resource);
+  const target = registeredTarget(ctx, await listResourcesRecently(ctx), resource);
   const withheld = target?.scopes.filter((each) => !mayGrant(role, each)).map(({ name }) => name) ?? [];
   return scope.filter((name) => !withheld.includes(name));
 }

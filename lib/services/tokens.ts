@@ -9,6 +9,7 @@ import { timeOrderedUuid } from "@/lib/ids";
 import { type AccessTokenClaims, accessTokenClaims } from "@/lib/oauth/access-token";
 import { intersectScope } from "@/lib/oauth/scope";
 import { type Event, eventRow, record } from "./events";
+import { scopeOfRole } from "./targets";
 
 /** What an access token is to say, decided by the grant that issues it. */
 export type Issue = {
@@ -193,6 +194,7 @@ export async function findTokenState(ctx: Context, claims: AccessTokenClaims): P
       grantStatus: grants.status,
       grantScope: grants.scope,
       userStatus: users.status,
+      role: users.role,
       email: users.email,
     })
     .from(accessTokens)
@@ -204,8 +206,9 @@ export async function findTokenState(ctx: Context, claims: AccessTokenClaims): P
   if (!row || row.revokedAt || row.familyRevokedAt || row.clientStatus !== "active") return { live: false };
   if (row.grantId === null) return { live: true, scope: row.scope, username: undefined };
   if (row.grantStatus !== "active" || row.userStatus !== "active") return { live: false };
-  // The grant may have been narrowed since the token was signed.
-  const scope = intersectScope(row.scope, row.grantScope ?? []);
+  // The grant may have been narrowed since the token was signed, and the person may have another role.
+  const left = { resource: claims.aud, scope: intersectScope(row.scope, row.grantScope ?? []) };
+  const scope = await scopeOfRole(ctx, left, row.role ?? "member");
   const emptied = row.scope.length > 0 && scope.length === 0;
   return emptied ? { live: false } : { live: true, scope, username: row.email ?? undefined };
 }

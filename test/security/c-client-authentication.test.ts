@@ -166,9 +166,10 @@ describe("63: guessing secrets", () => {
     const peer = "203.0.113.3";
     const guess = (key: string, on = s) => on.c.call("/clients", { headers: { "x-admin-key": key }, peer });
     const statuses = [];
-    for (let n = 0; n < 10; n++) statuses.push((await guess(unique("guess-"), n % 2 ? s : other)).status);
+    for (let n = 0; n < 12; n++) statuses.push((await guess(unique("guess-"), n % 2 ? s : other)).status);
     const right = s.operator["x-admin-key"];
-    expect(statuses).toEqual(new Array(10).fill(401));
-    expect([(await guess(right)).status, (await guess(right, other)).status]).toEqual([429, 429]);
+    expect(statuses).toEqual([...new Array(10).fill(401), 429, 429]);
+    // Guessers behind the same proxy do not shut the operator out.
+    expect([(await guess(right)).status, (await guess(right, other)).status]).toEqual([200, 200]);
   });
 });

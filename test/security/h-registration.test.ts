@@ -354,7 +354,7 @@ describe("client ID metadata documents", () => {
     expect([fetched, new Set(answers.map(({ status }) => status))]).toEqual([[app.clientId], new Set([303])]);
   });
 
-  it("149: a spray of client ids fetches 120 a minute, then 429", async () => {
+  it("149: a spray of client ids by one caller fetches 20 a minute, then 429, and shuts out nobody else", async () => {
     const sprayed = await publicServer({ fetchPublic });
     fetched.length = 0;
     const host = unique("spray");
@@ -367,6 +367,12 @@ describe("client ID metadata documents", () => {
       ),
     );
     const statuses = (await Promise.all(spray)).map(({ status }) => status);
-    expect([fetched.length, statuses.filter((status) => status === 429).length]).toEqual([120, 10]);
+    expect([fetched.length, statuses.filter((status) => status === 429).length]).toEqual([20, 110]);
+    const query = new URLSearchParams({
+      client_id: `https://other.${host}.example/c`,
+      redirect_uri: "https://a.example/",
+    });
+    await sprayed.c.call(`/authorize?${query}`, { peer: "198.51.100.77" });
+    expect(fetched.length).toBe(21);
   });
 });

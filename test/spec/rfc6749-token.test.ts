@@ -240,7 +240,7 @@ describe("RFC 6749 OAuth 2.0: client credentials", () => {
     const response = await c.token(service, { grant_type: "client_credentials", scope: "a:read a:write" });
     expect(await response.json()).toEqual({
       error: "invalid_scope",
-      error_description: "This client may not have: a:write.",
+      error_description: "This client may not have: a:write. It may have: a:read.",
       error_code: "scope_escalation",
       error_uri: "http://localhost:8000/errors/scope_escalation",
     });

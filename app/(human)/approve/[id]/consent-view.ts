@@ -7,6 +7,7 @@ import type { AskedScope } from "@/components/scopes";
 import type { Context } from "@/lib/context";
 import { decisionPurpose } from "@/lib/http/decision";
 import { redirectKind } from "@/lib/oauth/redirect-uri";
+import { unionScope } from "@/lib/oauth/scope";
 import type { Approval } from "@/lib/services/approvals";
 import { type Client, findClient } from "@/lib/services/clients";
 import { findStandingGrant } from "@/lib/services/grants";
@@ -59,7 +60,9 @@ async function askedScopes(
   const { clientId, request } = approval;
   const { id: userId, role } = by.user;
   const standing = await findStandingGrant(ctx, { userId, clientId, resource: request.resource });
-  const grantable = await scopeOfRole(ctx, request, role);
+  // What stands comes along with the answer, so it is shown even where the app did not ask for it this time.
+  const all = unionScope(request.scope, standing?.scope ?? []);
+  const grantable = await scopeOfRole(ctx, { resource: request.resource, scope: all }, role);
   return grantable.map((name) => ({
     ...scopeInWords(target, name),
     status: standing?.scope.includes(name) ? "already-allowed" : "asked",
