@@ -63,14 +63,14 @@ test.describe("with a local account", () => {
   });
 
   test("a wrong password is told beside the fields, and the way to the app is kept", async ({ page }) => {
-    await page.goto(`${server.url}/login?continue=/errors/conflict`);
+    await page.goto(`${server.url}/login?continue=/approve/lost-question`);
     await signIn(page, ADMIN.email, "not-the-password");
     await expect(page.getByRole("alert").filter({ hasText: "do not belong together" })).toBeVisible();
     await expect(page.getByLabel("Password")).toHaveAccessibleDescription(/do not belong together/);
     await expect(page).toHaveTitle(/^Error: sign in/);
     await expectAccessible(page);
     await signIn(page, ADMIN.email, ADMIN.password);
-    await expect(page).toHaveURL(`${server.url}/errors/conflict`);
+    await expect(page).toHaveURL(`${server.url}/approve/lost-question`);
   });
 
   test("after five wrong passwords of one account the sixth try waits", async ({ page }) => {
@@ -98,7 +98,7 @@ test.describe("with a local account", () => {
   test("a sign-in form without the browser it was shown in is refused", async ({ page, request }) => {
     await page.goto(`${server.url}/login`);
     const csrf = await page.locator("input[name=csrf]").inputValue();
-    const answer = await request.post(`${server.url}/login`, {
+    const answer = await request.post(`${server.url}/login/local`, {
       headers: { origin: server.url },
       form: { csrf, email: ADMIN.email, password: ADMIN.password },
       maxRedirects: 0,
@@ -216,12 +216,12 @@ test.describe("through a provider", () => {
   }
 
   test("cancelling at the provider leads back to the page that asked", async ({ page }) => {
-    await page.goto(`${server.url}/login?continue=/errors/conflict`);
+    await page.goto(`${server.url}/login?continue=/approve/lost-question`);
     await page.getByRole("button", { name: "Continue with Corp" }).click();
     await page.getByRole("link", { name: "Cancel" }).click();
     await expect(page.getByRole("alert").filter({ hasText: "You cancelled" })).toBeVisible();
     await continueAs(page, "grace");
-    await expect(page).toHaveURL(`${server.url}/errors/conflict`);
+    await expect(page).toHaveURL(`${server.url}/approve/lost-question`);
   });
 
   test("an answer of the provider counts only in the browser that asked, and once", async ({
