@@ -88,7 +88,9 @@ export function Consent(view: ConsentView) {
       <p className="asked">
         {isAllAllowed(view)
           ? "It asks to do this, and you already allow all of it."
-          : "It asks to do this. Untick what you would rather not give."}
+          : view.error
+            ? "It asks to do this. Tick what you want to give."
+            : "It asks to do this. Untick what you would rather not give."}
       </p>
       <div className="facts">
         <ScopeChoices scopes={view.scopes} />

@@ -98,7 +98,9 @@ export const Settings = z.object({
     ),
   sessionIdle: seconds
     .default(1800)
-    .describe("Idle seconds after which an administrator's change or an approval asks to sign in again"),
+    .describe(
+      "Seconds after the sign-in in which an administrator may change things; later ones ask to sign in again",
+    ),
   sessionMaxAge: seconds.default(43_200).describe("Seconds after which every session ends"),
 
   registrationPolicy: oneOf("open", "constrained", "token", "admin", "off")
