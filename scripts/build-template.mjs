@@ -45,7 +45,7 @@ async function dumpMigratedDatabase() {
 
 /** Plain Node does not read TypeScript, so `db/migrate.ts` is bundled first. */
 async function importMigrate() {
-  const { build } = await import("esbuild");
+  const { build, stop } = await import("esbuild");
   const outfile = join(cache, `migrate-${process.pid}.mjs`);
   await build({
     absWorkingDir: root,
@@ -58,6 +58,7 @@ async function importMigrate() {
     packages: "external",
     logLevel: "error",
   });
+  await stop();
   try {
     return await import(pathToFileURL(outfile).href);
   } finally {
