@@ -157,6 +157,18 @@ test.describe("a running server", () => {
     await second.stop();
   });
 
+  test("answers with words what is no request to a page, and reads no body for it", async () => {
+    const server = await startServer();
+    const answered = async (path: string, init: RequestInit = {}) => {
+      const response = await fetch(server.url + path, init);
+      return { status: response.status, title: /<h1>([^<]*)/.exec(await response.text())?.[1] };
+    };
+    expect(await answered("/errors/%zz")).toEqual({ status: 404, title: "There is nothing here" });
+    expect((await answered("/me", { method: "POST", body: "x".repeat(1_000_000) })).status).toBe(405);
+    expect((await answered("/login/local", { method: "POST", body: "x".repeat(100_000) })).status).toBe(413);
+    await server.stop();
+  });
+
   test("listens on both loopback families", async () => {
     const server = await startServer();
     const { port } = new URL(server.url);

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import next from "next";
 import { DatabaseInUseError } from "@/db/directory-lock";
+import { OAuthError } from "@/lib/errors";
 import { refusalResponse, toRefusal } from "@/lib/http/errors";
 import { MAX_BODY_BYTES } from "@/lib/http/form";
 import { readyEndpoint } from "@/lib/http/health";
@@ -58,7 +59,7 @@ async function handle(
   const { pathname } = new URL(ctx.settings.serverUrl + target);
   const refused = refusalBeforeReading(incoming, pathname);
   if (refused) {
-    outgoing.writeHead(refused.status, refused.headers).end();
+    await sendWebResponse(refusalResponse(ctx, "page", refused), outgoing);
     return;
   }
   if (!findRoute(pathname)) {
@@ -81,16 +82,25 @@ async function handle(
 const PAGE_FORMS = /^\/login\/[^/]+$/;
 
 /** What is refused by its head alone, so that a body nobody wants costs nothing. */
-function refusalBeforeReading({ method = "", headers }: IncomingMessage, pathname: string) {
+function refusalBeforeReading(
+  { method = "", headers }: IncomingMessage,
+  pathname: string,
+): OAuthError | undefined {
   // TRACE and CONNECT are no requests to an application, and web requests cannot even be made of them.
-  if (["TRACE", "TRACK", "CONNECT"].includes(method)) return { status: 405, headers: { allow: "GET, POST" } };
-  if (!isDecodable(pathname)) return { status: 400, headers: {} };
+  if (["TRACE", "TRACK", "CONNECT"].includes(method)) return notAllowed("GET, POST");
+  if (!isDecodable(pathname))
+    return new OAuthError("not_found", "This address is not complete. Go back and try again.");
   if (findRoute(pathname) || method === "GET" || method === "HEAD") return undefined;
-  if (method !== "POST" || !PAGE_FORMS.test(pathname))
-    return { status: 405, headers: { allow: "GET, HEAD" } };
+  if (method !== "POST" || !PAGE_FORMS.test(pathname)) return notAllowed("GET, HEAD");
   const isSmall = Number(headers["content-length"] ?? Number.NaN) <= MAX_BODY_BYTES;
-  return isSmall ? undefined : { status: 413, headers: { connection: "close" } };
+  if (isSmall) return undefined;
+  return new OAuthError("content_too_large", `Send at most ${MAX_BODY_BYTES} bytes, and say how many.`, {
+    headers: { connection: "close" },
+  });
 }
+
+const notAllowed = (allow: string): OAuthError =>
+  new OAuthError("method_not_allowed", `Use ${allow.replace(", ", " or ")} here.`, { headers: { allow } });
 
 function isDecodable(pathname: string): boolean {
   try {

@@ -32,10 +32,10 @@ type LookUp = { clientId: string; url: URL; known: Client | undefined; caller: s
 
 async function fetchWithinBudget(ctx: Context, { clientId, url, known, caller }: LookUp): Promise<Client> {
   const wait = await spendBudget(ctx, url, known, caller);
-  if (wait === undefined) return fetchDocument(ctx, clientId, url, known);
-  // A known app goes on with the copy that was checked before, rather than be shut out by somebody's flood.
-  if (known && staleFor(ctx, known) < MAX_STALE_MS) return known;
-  throw tooManyLookUps(wait);
+  // No stale copy instead: a known app's budget is spent only while its document cannot be read, and then there is
+  // no new consent. Others' floods are counted elsewhere.
+  if (wait !== undefined) throw tooManyLookUps(wait);
+  return fetchDocument(ctx, clientId, url, known);
 }
 
 /** How long past its freshness a copy serves for what was consented before, in milliseconds (client quirk Q22). */

@@ -252,6 +252,17 @@ describe("Client ID Metadata Document: an outage at the app's maker (client quir
     expect(response.status).toBe(200);
   });
 
+  it("is not got round by asking until the budget for fetching is spent", async () => {
+    await c.tokensFor(site.app);
+    t.advance(3600);
+    site.answer = () => {
+      throw new OutboundError("unreachable", "the host is down");
+    };
+    const statuses = [];
+    for (let asked = 0; asked < 8; asked++) statuses.push(await ask());
+    expect(statuses).toEqual([...new Array(6).fill(400), 429, 429]);
+  });
+
   it("the page and the log tell a fetch that failed from an app that is unknown", async () => {
     site.answer = () => {
       throw new OutboundError("timeout", "took too long");

@@ -4,7 +4,6 @@ import { type Connection, connect, publicServer, refusalOf, tokensOf } from "@/t
 import { type TestContext, testContext, unique } from "@/test/support/context";
 
 const LOOPBACK = "http://127.0.0.1/callback";
-const _TOKEN = "an-initial-access-token-of-the-tests";
 
 const connectWith = async (env: Record<string, string>) => connect(await testContext({ env }));
 
