@@ -1,6 +1,10 @@
 import type { Verification } from "@/components/verification";
 
-type Known = { kind: "document" | "dynamic" | "static"; host?: string | undefined; registeredAt: Date };
+type Known = {
+  kind: "document" | "dynamic" | "static" | "agent";
+  host?: string | undefined;
+  registeredAt: Date;
+};
 
 /** Who vouches for an app's name. */
 export function verificationOf({ kind, host, registeredAt }: Known): Verification {

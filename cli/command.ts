@@ -8,18 +8,30 @@ export type Command = {
   summary: string;
   /** How it is called, after `authgent NAME`. */
   usage: string;
+  /** The option that may be given without its name, if there is one. */
+  positional?: string;
   options: NonNullable<ParseArgsConfig["options"]>;
   run(options: Options): Promise<string>;
 };
 
-/** A refusal for the person at the terminal: printed as it is, exit code 1. */
+/** The exit code of a command that was called in a way it cannot work. */
+export const USAGE = 2;
+
+/** A refusal for the person at the terminal: printed as it is. */
 export class CommandError extends Error {
   override readonly name = "CommandError";
+
+  constructor(
+    message: string,
+    readonly exitCode = 1,
+  ) {
+    super(message);
+  }
 }
 
 /** The value of an option that must be given. */
 export function required(options: Options, name: string): string {
   const value = options[name];
-  if (typeof value !== "string" || value === "") throw new CommandError(`Give --${name}.`);
+  if (typeof value !== "string" || value === "") throw new CommandError(`Give --${name}.`, USAGE);
   return value;
 }

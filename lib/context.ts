@@ -2,7 +2,10 @@ import type { Db } from "@/db/client";
 
 import type { Log } from "./log";
 import type { PublicResponse } from "./outbound/public-fetch";
+import type { AttestationProvider } from "./providers/attestation/provider";
+import type { ClaimsProvider } from "./providers/claims/provider";
 import type { KeyProvider } from "./providers/keys/provider";
+import type { PolicyProvider } from "./providers/policy/provider";
 import type { RecentReads } from "./recent-reads";
 import type { Limits } from "./services/rate-limits";
 import type { IssuedToken } from "./services/tokens";
@@ -14,6 +17,12 @@ export type Context = {
   /** The database, or the transaction in progress. */
   db: Db;
   keys: KeyProvider;
+  /** Decides whether a token may be issued; a policy that cannot be asked has not allowed it. */
+  policy: PolicyProvider;
+  /** Adds the operator's claims to access tokens; none where it cannot be asked. */
+  claims: ClaimsProvider;
+  /** Judges the evidence that agents bring for themselves. */
+  attestation: AttestationProvider;
   limits: Limits;
   /** What every request reads and little changes, at most a second old. */
   recent: RecentReads;

@@ -5,7 +5,10 @@ import { OAuthError } from "./errors";
 import { groupCommit } from "./group-commit";
 import { createLog } from "./log";
 import { publicFetch } from "./outbound/public-fetch";
+import { attestationProviders } from "./providers/attestation/index";
+import { claimsProviders } from "./providers/claims/index";
 import { keyProviders } from "./providers/keys/index";
+import { policyProviders } from "./providers/policy/index";
 import { recentReads } from "./recent-reads";
 import { checkInstallation } from "./services/installation";
 import { ensureKeys } from "./services/keys";
@@ -37,6 +40,9 @@ export function assembleContext({ settings, database, now, write, defer }: Parts
     settings,
     db,
     keys,
+    policy: policyProviders[settings.policyProvider](settings),
+    claims: claimsProviders[settings.claimEnricher]({ settings, log }),
+    attestation: attestationProviders[settings.attestationProvider](settings),
     limits: createLimits(settings, db),
     recent: recentReads(now),
     log,

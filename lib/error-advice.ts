@@ -40,6 +40,24 @@ const ADVICE = {
     means: "The request asks for more than what it builds on was given.",
     remedy: "Ask for the same or fewer scopes. For more, send the person through /authorize again.",
   },
+  agent_frozen: {
+    means:
+      "Somebody froze this agent: nothing is issued to it, and what it holds is refused, until it is thawed.",
+    remedy: "Stop, and tell the person who runs the agent. Ask again when they say so.",
+  },
+  delegation_depth_exceeded: {
+    means: "The chain of agents would be longer than this server allows.",
+    remedy:
+      "Let an agent nearer to the start of the chain ask for the token, or ask the operator for a longer chain.",
+  },
+  may_act_violation: {
+    means: "The token says who may act with it, and this client is not among them.",
+    remedy: "Let one of the named clients exchange it, or get a token that names this one.",
+  },
+  policy_denied: {
+    means: "The policy of this server refuses this token.",
+    remedy: "Read error_description: it has the reason. Ask the operator if it is wrong.",
+  },
   software_not_allowed: {
     means: "This server does not admit the software that asks.",
     remedy: "Ask the operator to admit it, or to register a client for it.",

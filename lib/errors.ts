@@ -41,7 +41,13 @@ export const ERRORS = {
 export type ErrorCode = keyof typeof ERRORS;
 
 /** Refinements of a standard code, sent as `error_code` beside it (product decision D8). */
-export type ErrorDetail = "scope_escalation" | "software_not_allowed";
+export type ErrorDetail =
+  | "agent_frozen"
+  | "delegation_depth_exceeded"
+  | "may_act_violation"
+  | "policy_denied"
+  | "scope_escalation"
+  | "software_not_allowed";
 
 type Options = {
   /** Sent as `error_code`. */

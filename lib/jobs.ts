@@ -4,21 +4,25 @@ import { pruneCodes } from "./services/authorization-codes";
 import { pruneClients } from "./services/clients";
 import { pruneKeys, rotateIfDue } from "./services/keys";
 import { pruneRateLimits } from "./services/rate-limits";
+import { pruneReceipts } from "./services/receipts";
 import { pruneRefreshTokens } from "./services/refresh-tokens";
 import { pruneSessions } from "./services/sessions";
 import { pruneAccessTokens } from "./services/tokens";
+import { pruneUsedAssertions } from "./services/used-assertions";
 
 /** Housekeeping: each job may run on every instance at the same time, and twice does no harm. */
 const jobs: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
   rotateIfDue,
   pruneKeys,
   pruneAccessTokens,
+  pruneReceipts,
   pruneRefreshTokens,
   pruneCodes,
   pruneApprovals,
   pruneClients,
   pruneSessions,
   pruneRateLimits,
+  pruneUsedAssertions,
 };
 
 /** Runs every job once; one that fails is logged and does not stop the others. */

@@ -51,6 +51,20 @@ describe("defaults", () => {
         refreshTokenTtl: 2_592_000,
         refreshTokenMaxAge: 7_776_000,
         authorizationCodeTtl: 60,
+        exchangeTokenTtl: 300,
+        maxDelegationDepth: 5,
+        delegationRootInAct: false,
+        trustedOidcIssuers: [],
+        trustedOidcAudience: "http://localhost:8000",
+        trustedChainingIssuers: [],
+        trustedChainingTargets: [],
+        chainingGrantTtl: 60,
+        chainingClaimsPolicy: "preserve_sub",
+        txnTokenTtl: 120,
+        policyProvider: "builtin",
+        claimEnricher: "none",
+        attestationProvider: "none",
+        providerTimeout: 10,
         signingAlgorithm: "ES256",
         jwksRotationDays: 90,
         jwksAutoRotate: true,
@@ -207,6 +221,39 @@ describe("values", () => {
     ["AUTHGENT_CORS_ORIGINS", "[", "must be a list separated by commas, or a JSON array of strings."],
     ["AUTHGENT_CORS_ORIGINS", "https://a.example/", "must list origins such as https://app.example.com."],
     ["AUTHGENT_SCOPES_SUPPORTED", 'say"hi"', "must list scopes (RFC 6749 §3.3)."],
+    ["AUTHGENT_MAX_DELEGATION_DEPTH", "33", "must be a whole number from 1 to 32."],
+    ["AUTHGENT_CHAINING_GRANT_TTL", "301", "must be a whole number from 1 to 300."],
+    ["AUTHGENT_TXN_TOKEN_TTL", "301", "must be a whole number from 1 to 300."],
+    ["AUTHGENT_PROVIDER_TIMEOUT", "31", "must be a whole number from 1 to 30."],
+    ["AUTHGENT_CHAINING_CLAIMS_POLICY", "all", "must be one of preserve_sub, minimize."],
+    ["AUTHGENT_TRUSTED_OIDC_ISSUERS", "idp.example", "must be a URL such as https://auth.example.com."],
+    ["AUTHGENT_TRUSTED_CHAINING_ISSUERS", "https://a.example?b", "must have no query and no fragment."],
+    [
+      "AUTHGENT_TRUSTED_CHAINING_TARGETS",
+      "http://a.example",
+      "must begin with https:// (http:// is for localhost only).",
+    ],
+    ["AUTHGENT_POLICY_URL", "http://pdp/", "must begin with https:// (http:// is for localhost only)."],
+    ["AUTHGENT_CLAIM_ENRICHER_URL", "https://a:b@c/", "must not carry a user name or a password."],
+    ["AUTHGENT_ATTESTATION_URL", "https://a.example/#b", "must have no fragment."],
+    ["AUTHGENT_POLICY_PROVIDER", "cedar", "must be one of builtin, http."],
+    ["AUTHGENT_CLAIM_ENRICHER", "webhook", "must be one of none, http."],
+    [
+      "AUTHGENT_POLICY_PROVIDER",
+      "acme.policies.OpaProvider",
+      "names a Python class, which this server cannot load: use http, which asks your own service at AUTHGENT_POLICY_URL.",
+    ],
+    [
+      "AUTHGENT_CLAIM_ENRICHER",
+      "acme.claims.Enricher",
+      "names a Python class, which this server cannot load: use http, which asks your own service at AUTHGENT_CLAIM_ENRICHER_URL.",
+    ],
+    [
+      "AUTHGENT_ATTESTATION_PROVIDER",
+      "acme.Tpm",
+      "names a Python class, which this server cannot load: use http, which asks your own service at AUTHGENT_ATTESTATION_URL.",
+    ],
+    ["AUTHGENT_PROVIDER_SECRET", "k".repeat(19), "must have at least 20 characters."],
     ["AUTHGENT_SECRET_KEY", "k".repeat(31), "must have at least 32 characters."],
     ["AUTHGENT_ADMIN_API_KEY", "k".repeat(19), "must have at least 20 characters."],
     [
@@ -284,6 +331,17 @@ describe("rules between settings", () => {
     ]);
   });
 
+  it.each([
+    ["AUTHGENT_POLICY_PROVIDER", "AUTHGENT_POLICY_URL"],
+    ["AUTHGENT_CLAIM_ENRICHER", "AUTHGENT_CLAIM_ENRICHER_URL"],
+    ["AUTHGENT_ATTESTATION_PROVIDER", "AUTHGENT_ATTESTATION_URL"],
+  ])("refuses %s=http without %s, and the other way round", (provider, url) => {
+    const sentence = `${provider}=http and ${url} need each other: set both, or neither.`;
+    expect(problemsOf({ [provider]: "http" })).toEqual([sentence]);
+    expect(problemsOf({ [url]: "https://services.example.com/ask" })).toEqual([sentence]);
+    expect(problemsOf({ [provider]: "http", [url]: "https://services.example.com/ask?a=b" })).toEqual([]);
+  });
+
   it("refuses an owner's connection without PostgreSQL", () => {
     expect(problemsOf({ AUTHGENT_MIGRATION_DATABASE_URL: "postgres://owner@db/authgent" })).toEqual([
       "AUTHGENT_MIGRATION_DATABASE_URL needs AUTHGENT_DATABASE_URL to be postgres://… as well.",
@@ -315,7 +373,7 @@ describe("rules between settings", () => {
 
 describe("settings of other systems", () => {
   it.each([
-    ["AUTHGENT_MAX_DELEGATION_DEPTH", "5", "this release does not have the feature yet"],
+    ["AUTHGENT_HITL_TIMEOUT", "300", "this release does not have the feature yet"],
     [
       "AUTHGENT_REQUIRE_DPOP",
       "true",
@@ -334,6 +392,18 @@ describe("settings of other systems", () => {
     ]);
   });
 
+  it.each(["null", "none", "builtin", "Builtin"])("reads the provider %s as our own", (value) => {
+    const loaded = loadSettings({
+      AUTHGENT_POLICY_PROVIDER: value,
+      AUTHGENT_CLAIM_ENRICHER: value,
+      AUTHGENT_ATTESTATION_PROVIDER: value,
+    });
+    expect(loaded).toMatchObject({
+      settings: { policyProvider: "builtin", claimEnricher: "none", attestationProvider: "none" },
+      warnings: [],
+    });
+  });
+
   it("refuses a Python class and names what stands in its place", () => {
     expect(problemsOf({ AUTHGENT_EVENT_EMITTER: "acme.audit.KafkaEmitter" })).toEqual([
       "AUTHGENT_EVENT_EMITTER names a Python class, which this server cannot load: every event is a row of the database at AUTHGENT_DATABASE_URL. Remove it.",
@@ -347,6 +417,8 @@ describe("secrets", () => {
   it.each<[string, Environment]>([
     ["a short secret key", { AUTHGENT_SECRET_KEY: SECRET }],
     ["a short admin key", { ADMIN_API_KEY: SECRET }],
+    ["a short provider secret", { AUTHGENT_PROVIDER_SECRET: SECRET }],
+    ["a service URL with a password", { AUTHGENT_POLICY_URL: `https://ada:${SECRET}@pdp.example.com` }],
     ["a short password", { AUTHGENT_ADMIN_PASSWORD: SECRET }],
     ["two registration tokens", { AUTHGENT_REGISTRATION_TOKEN: SECRET, BOOTSTRAP_TOKEN: `${SECRET}2` }],
     ["a database URL", { DATABASE_URL: `mysql://ada:${SECRET}@db/a` }],
@@ -367,6 +439,9 @@ describe("secrets", () => {
       AUTHGENT_ADMIN_EMAIL: "ada@example.com",
       AUTHGENT_ADMIN_PASSWORD: SECRET.repeat(6),
       AUTHGENT_ADMIN_API_KEY: SECRET.repeat(6),
+      AUTHGENT_PROVIDER_SECRET: SECRET.repeat(6),
+      AUTHGENT_POLICY_PROVIDER: "http",
+      AUTHGENT_POLICY_URL: `https://policy.example.com/decide?key=${SECRET}`,
       AUTHGENT_DATABASE_URL: `postgres://ada:${SECRET}@db:5432/authgent?password=${SECRET}`,
       AUTHGENT_MIGRATION_DATABASE_URL: `postgres://owner:${SECRET}@db/authgent`,
       UPSTREAM_ISSUER: "https://login.example.com",
@@ -378,6 +453,8 @@ describe("secrets", () => {
     expect(JSON.stringify(printed)).not.toContain(SECRET);
     expect(printed).toMatchObject({
       secretKey: "(hidden)",
+      providerSecret: "(hidden)",
+      policyUrl: "https://policy.example.com/decide",
       adminEmail: "ada@example.com",
       databaseUrl: "postgres://ada@db:5432/authgent",
       migrationDatabaseUrl: "postgres://owner@db/authgent",

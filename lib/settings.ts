@@ -71,6 +71,7 @@ function resolve(read: ReturnType<typeof Settings.parse>, providers: readonly Si
     providers,
     registrationPolicy: read.registrationPolicy ?? (localMode ? "open" : "constrained"),
     clientCredentialsTtl: read.clientCredentialsTtl ?? read.accessTokenTtl,
+    trustedOidcAudience: read.trustedOidcAudience ?? serverUrl,
     tokenRateLimit: read.tokenRateLimit ?? (localMode ? 6000 : 100),
     registerRateLimit: read.registerRateLimit ?? (localMode ? 600 : 10),
   });
@@ -107,25 +108,34 @@ function weaknesses({ registrationToken }: Settings): string[] {
 }
 
 const HIDDEN = "(hidden)";
-const SECRETS = ["secretKey", "registrationToken", "adminPassword", "adminApiKey"] as const;
+const SECRETS = ["secretKey", "registrationToken", "adminPassword", "adminApiKey", "providerSecret"] as const;
+/** Addresses that may carry a password or, in their parameters, a key. */
+const ADDRESSES = [
+  "databaseUrl",
+  "migrationDatabaseUrl",
+  "policyUrl",
+  "claimEnricherUrl",
+  "attestationUrl",
+] as const;
 
 /** The settings as an operator may print them: every secret is hidden. */
 export function redactedSettings(settings: Settings): Readonly<Record<string, unknown>> {
   const hidden = SECRETS.filter((key) => settings[key] !== undefined).map((key) => [key, HIDDEN]);
-  const { databaseUrl, migrationDatabaseUrl } = settings;
+  const addresses = ADDRESSES.flatMap((key) => {
+    const address = settings[key];
+    return address === undefined ? [] : [[key, withoutPassword(address)]];
+  });
   return {
     ...settings,
-    ...Object.fromEntries(hidden),
-    databaseUrl: withoutPassword(databaseUrl),
-    ...(migrationDatabaseUrl && { migrationDatabaseUrl: withoutPassword(migrationDatabaseUrl) }),
+    ...Object.fromEntries([...hidden, ...addresses]),
     providers: settings.providers.map((provider) => ({ ...provider, clientSecret: HIDDEN })),
   };
 }
 
-/** A connection string without password and without parameters, where a password may hide too. */
-function withoutPassword(connection: string): string {
-  if (connection.startsWith("pglite:")) return connection;
-  if (!URL.canParse(connection)) return HIDDEN;
-  const { protocol, username, host, pathname } = new URL(connection);
+/** An address without password and without parameters, where a password may hide too. */
+function withoutPassword(address: string): string {
+  if (address.startsWith("pglite:")) return address;
+  if (!URL.canParse(address)) return HIDDEN;
+  const { protocol, username, host, pathname } = new URL(address);
   return `${protocol}//${username ? `${username}@` : ""}${host}${pathname}`;
 }

@@ -19,12 +19,14 @@ async function main() {
 
 async function everything() {
   // Imported late: they need packages that a moment ago may not have been there.
-  const [{ ensureBrowser }, { ensurePostgres }, { checks }, { build }] = await Promise.all([
-    import("./browser.mjs"),
-    import("./postgres.mjs"),
-    import("./check.mjs"),
-    import("./build.mjs"),
-  ]);
+  const [{ ensureBrowser }, { ensurePostgres }, { checks }, { build }, { ensurePythonSdk }] =
+    await Promise.all([
+      import("./browser.mjs"),
+      import("./postgres.mjs"),
+      import("./check.mjs"),
+      import("./build.mjs"),
+      import("./python-sdk.mjs"),
+    ]);
   const browser = await stage("browser", ensureBrowser);
   for (const { title, check } of checks)
     await stage(title, () => step(title, check).then(() => ({ passed: 1, failed: 0 })));
@@ -36,6 +38,8 @@ async function everything() {
       return vitest(title, "postgres", postgres.result.url);
     });
     const built = await stage("build", build);
+    const { missing } = await step("looking for the Python SDK", ensurePythonSdk);
+    if (missing) console.log(`  The Python SDK does not run against the server this time: ${missing}`);
     await stage("browser tests", (title) => {
       if (built.failed > 0) throw new CommandFailed("not run, because the build failed", "");
       if (browser.failed > 0) throw new CommandFailed("not run, because there is no browser", "");

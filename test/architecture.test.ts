@@ -96,8 +96,11 @@ describe("what linters cannot hold", () => {
     const shared = [...groupByTable([...new Set(writers)])]
       .filter(([, all]) => all.length > 1)
       .map(([table, all]) => [table, all.length]);
-    // Tokens and their events are appended in one statement, so that many requests share one commit.
-    expect(shared).toEqual([["events", 2]]);
+    // Tokens, their events and their receipts are appended in one statement, so that many requests share one commit.
+    expect(shared.sort()).toEqual([
+      ["events", 2],
+      ["receipts", 2],
+    ]);
   });
 
   it("every file past 300 lines has a reason", () => {

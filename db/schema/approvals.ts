@@ -1,4 +1,5 @@
 import { index, jsonb, pgTable, text, timestamp } from "drizzle-orm/pg-core";
+import type { ClientKind } from "./clients";
 
 /** The validated authorization request, kept so that the browser only carries an opaque id. */
 export type StoredAuthorizationRequest = {
@@ -17,7 +18,7 @@ export type StoredAuthorizationRequest = {
 /** What the person was shown of the client; the decision stands on this, not on a later version of it. */
 export type ClientSnapshot = {
   name: string;
-  kind: "document" | "dynamic" | "static";
+  kind: ClientKind;
   verifiedHost?: string | undefined;
   registeredAt: string;
 };

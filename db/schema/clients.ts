@@ -1,7 +1,10 @@
 import { integer, jsonb, pgTable, text, timestamp } from "drizzle-orm/pg-core";
 
-/** How a client became known: its own metadata document, dynamic registration, or an operator. */
-export type ClientKind = "document" | "dynamic" | "static";
+/** How a client became known: its own metadata document, dynamic registration, an operator, the agent registry. */
+export type ClientKind = "document" | "dynamic" | "static" | "agent";
+
+/** A frozen client is held back until it is thawed; a disabled one has lost what it held. */
+export type ClientStatus = "active" | "frozen" | "disabled";
 
 /** What a client says of itself for people to read (RFC 7591 §2); never trusted for a decision. */
 export type ClientDisplay = {
@@ -16,7 +19,7 @@ export type ClientDisplay = {
 
 /** Written by services/clients.ts only. */
 export const clients = pgTable("clients", {
-  /** `dyn_…`, `app_…`, or the https URL of the client's metadata document. */
+  /** `dyn_…`, `app_…`, `agnt_…`, or the https URL of the client's metadata document. */
   clientId: text().primaryKey(),
   kind: text().$type<ClientKind>().notNull(),
   name: text().notNull(),
@@ -32,7 +35,9 @@ export const clients = pgTable("clients", {
   /** Resources beyond the registered ones that this client may ask for (product decision D17). */
   allowedResources: text().array().notNull().default([]),
   display: jsonb().$type<ClientDisplay>().notNull().default({}),
-  status: text().$type<"active" | "disabled">().notNull().default("active"),
+  status: text().$type<ClientStatus>().notNull().default("active"),
+  /** Tokens issued until then are dead for good: the client was stopped, and may have been started again. */
+  notBefore: timestamp({ withTimezone: true }),
   createdAt: timestamp({ withTimezone: true }).notNull(),
   createdBy: text().notNull(),
   lastUsedAt: timestamp({ withTimezone: true }),

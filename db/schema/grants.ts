@@ -29,5 +29,6 @@ export const grants = pgTable(
       .on(table.userId, table.clientId, table.resource)
       .where(sql`${table.status} = 'active'`),
     index("grants_client_id_index").on(table.clientId),
+    index("grants_revoked_index").on(table.id).where(sql`${table.status} = 'revoked'`),
   ],
 );

@@ -1,3 +1,4 @@
+export * from "./agents";
 export * from "./approvals";
 export * from "./authorization-codes";
 export * from "./clients";
@@ -6,7 +7,10 @@ export * from "./grants";
 export * from "./installation";
 export * from "./keys";
 export * from "./limits";
+export * from "./receipts";
 export * from "./resources";
 export * from "./sessions";
 export * from "./tokens";
+export * from "./trusted-issuers";
+export * from "./used-assertions";
 export * from "./users";

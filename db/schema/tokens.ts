@@ -1,3 +1,4 @@
+import { sql } from "drizzle-orm";
 import { index, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
 
 /** Everything minted from one authorization stands and falls with its family. Written by services/tokens.ts only. */
@@ -7,13 +8,23 @@ export const tokenFamilies = pgTable(
     id: uuid().primaryKey(),
     grantId: text(),
     clientId: text().notNull(),
+    /** The approval that the person gave for it. */
+    approvalId: text(),
     createdAt: timestamp({ withTimezone: true }).notNull(),
     /** No refresh token of the family outlives this. */
     expiresAt: timestamp({ withTimezone: true }).notNull(),
     revokedAt: timestamp({ withTimezone: true }),
     revokedBecause: text(),
+    /** Held back, refreshing included, until somebody thaws it. */
+    frozenAt: timestamp({ withTimezone: true }),
   },
-  (table) => [index("token_families_grant_id_index").on(table.grantId)],
+  (table) => [
+    index("token_families_grant_id_index").on(table.grantId),
+    index("token_families_client_id_index").on(table.clientId),
+    index("token_families_stopped_index")
+      .on(table.id)
+      .where(sql`${table.revokedAt} is not null or ${table.frozenAt} is not null`),
+  ],
 );
 
 /** Lineage of access tokens; the tokens themselves are signed and not stored. */
@@ -32,8 +43,32 @@ export const accessTokens = pgTable(
     issuedAt: timestamp({ withTimezone: true }).notNull(),
     expiresAt: timestamp({ withTimezone: true }).notNull(),
     revokedAt: timestamp({ withTimezone: true }),
+    /** Held back together with all that descends from it, until somebody thaws it. */
+    frozenAt: timestamp({ withTimezone: true }),
+    /** The `jti` of every token that this one descends from, the first of the chain first (RFC 8693 §1.1). */
+    lineage: uuid().array().notNull().default(sql`'{}'`),
+    /** Hash of the receipt of the exchange that made it; null: no exchange did. */
+    receipt: text(),
+    /** The approval a person gave for it. */
+    approvalId: text(),
+    /** The policy that allowed it, as the policy provider names its version. */
+    policyVersion: text(),
   },
-  (table) => [index("access_tokens_expires_at_index").on(table.expiresAt)],
+  (table) => [
+    index("access_tokens_expires_at_index").on(table.expiresAt),
+    index("access_tokens_client_id_index").on(table.clientId, table.expiresAt),
+    index("access_tokens_revoked_index").on(table.expiresAt).where(sql`${table.revokedAt} is not null`),
+    index("access_tokens_frozen_index").on(table.expiresAt).where(sql`${table.frozenAt} is not null`),
+    index("access_tokens_family_id_index").on(table.familyId).where(sql`${table.familyId} is not null`),
+    index("access_tokens_grant_id_index").on(table.grantId).where(sql`${table.grantId} is not null`),
+    index("access_tokens_person_index")
+      .on(table.subject, table.expiresAt)
+      .where(sql`${table.subject} like 'user:%'`),
+    // Plain tokens have no ancestors and cost nothing here.
+    index("access_tokens_lineage_index")
+      .using("gin", table.lineage)
+      .where(sql`cardinality(${table.lineage}) > 0`),
+  ],
 );
 
 /** Refresh tokens, one row per rotation (RFC 6749 §6). */

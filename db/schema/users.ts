@@ -1,6 +1,9 @@
 import { pgTable, primaryKey, text, timestamp } from "drizzle-orm/pg-core";
 import type { Role } from "./resources";
 
+/** While a person is frozen nothing is done in their name; who is disabled has lost all that was. */
+export type UserStatus = "active" | "frozen" | "disabled";
+
 /** People. Written by services/users.ts only. */
 export const users = pgTable("users", {
   id: text().primaryKey(),
@@ -11,7 +14,7 @@ export const users = pgTable("users", {
   passwordHash: text(),
   /** Lower-cased e-mail of a local account; null otherwise. Never used to link a provider's identity. */
   localEmail: text().unique(),
-  status: text().$type<"active" | "disabled">().notNull().default("active"),
+  status: text().$type<UserStatus>().notNull().default("active"),
   createdAt: timestamp({ withTimezone: true }).notNull(),
   lastSignInAt: timestamp({ withTimezone: true }),
 });

@@ -14,15 +14,10 @@ import {
 import { type Client, touchClient } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { findGrant, touchGrantUse } from "@/lib/services/grants";
+import { mintAccessToken } from "@/lib/services/issuing";
 import { mintRefreshToken, storeRefreshToken } from "@/lib/services/refresh-tokens";
 import { meansResource, scopeOfRole } from "@/lib/services/targets";
-import {
-  killReplayedFamily,
-  mintAccessToken,
-  newFamily,
-  storeAccessToken,
-  storeFamily,
-} from "@/lib/services/tokens";
+import { killReplayedFamily, newFamily, storeAccessToken, storeFamily } from "@/lib/services/tokens";
 import { defineGrant, type TokenResponse } from "./grant";
 import { oneResource } from "./one-resource";
 
@@ -103,12 +98,14 @@ async function redeem(
   code: AuthorizationCode,
   address: string,
 ): Promise<TokenResponse | undefined> {
-  const { familyId, grantId, clientId, userId, resource, scope, authTime, amr } = code;
+  const { approvalId, familyId, grantId, clientId, userId, resource, scope, authTime, amr } = code;
   const ttl = ctx.settings.interactiveAccessTokenTtl;
   const subject = `user:${userId}`;
-  const family = newFamily(ctx, { id: familyId, grantId, clientId });
+  const family = newFamily(ctx, { id: familyId, grantId, clientId, approvalId });
   // Signed before the transaction: inside it, the signer's own look at the database would wait for it to end.
   const access = await mintAccessToken(ctx, {
+    grantType: "authorization_code",
+    approvalId,
     clientId,
     subject,
     scope,

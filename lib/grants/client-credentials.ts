@@ -2,8 +2,8 @@ import { z } from "zod";
 import { OAuthError } from "@/lib/errors";
 import { formatScope, parseScope } from "@/lib/oauth/scope";
 import { touchClient } from "@/lib/services/clients";
+import { mintAccessToken } from "@/lib/services/issuing";
 import { ownScope, requestedScope, resolveTarget } from "@/lib/services/targets";
-import { mintAccessToken } from "@/lib/services/tokens";
 import { defineGrant } from "./grant";
 import { oneResource } from "./one-resource";
 
@@ -27,6 +27,7 @@ export const clientCredentials = defineGrant({
     const ttl = ctx.settings.clientCredentialsTtl ?? ctx.settings.accessTokenTtl;
     const subject = `client:${client.clientId}`;
     const minted = await mintAccessToken(ctx, {
+      grantType: "client_credentials",
       clientId: client.clientId,
       subject,
       scope,

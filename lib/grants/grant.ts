@@ -6,7 +6,7 @@ import type { Client } from "@/lib/services/clients";
 export type TokenRequest<Params> = {
   client: Client;
   /** How the client proved itself; part of what a repeated refresh must carry again. */
-  authMethod: "none" | "client_secret_basic" | "client_secret_post";
+  authMethod: "none" | "client_secret_basic" | "client_secret_post" | "assertion";
   params: Params;
   /** Every `resource` of the request (RFC 8707 §2.2). */
   resources: readonly string[];
@@ -16,7 +16,9 @@ export type TokenRequest<Params> = {
 /** A successful answer (RFC 6749 §5.1). */
 export type TokenResponse = {
   access_token: string;
-  token_type: "Bearer";
+  /** "N_A" where what was issued is no access token (RFC 8693 §2.2.1). */
+  token_type: "Bearer" | "N_A";
+  issued_token_type?: string;
   expires_in: number;
   scope: string;
   refresh_token?: string;
@@ -26,6 +28,8 @@ export type TokenResponse = {
 export type Grant<Params extends z.ZodType = z.ZodType> = {
   grantType: string;
   params: Params;
+  /** The client of a request that authenticates none, if what it presents says whose it is (RFC 7521 §4.1). */
+  clientOf?(ctx: Context, params: z.infer<Params>): Promise<Client | undefined>;
   handle(ctx: Context, request: TokenRequest<z.infer<Params>>): Promise<TokenResponse>;
 };
 

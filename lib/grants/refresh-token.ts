@@ -7,6 +7,7 @@ import { deriveKey, open, seal } from "@/lib/secret-key";
 import { type Client, touchClient } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { touchGrantUse } from "@/lib/services/grants";
+import { mintAccessToken } from "@/lib/services/issuing";
 import {
   consumeRefreshToken,
   findRefreshToken,
@@ -16,7 +17,7 @@ import {
   storeRefreshToken,
 } from "@/lib/services/refresh-tokens";
 import { meansResource, meantScope, scopeOfRole } from "@/lib/services/targets";
-import { killReplayedFamily, mintAccessToken, storeAccessToken } from "@/lib/services/tokens";
+import { killReplayedFamily, storeAccessToken } from "@/lib/services/tokens";
 import { defineGrant, type TokenRequest, type TokenResponse } from "./grant";
 import { oneResource } from "./one-resource";
 
@@ -87,6 +88,8 @@ async function rotate(
   const subject = `user:${userId}`;
   // Signed before the transaction: inside it, the signer's own look at the database would wait for it to end.
   const access = await mintAccessToken(ctx, {
+    grantType: "refresh_token",
+    approvalId: family.approvalId ?? undefined,
     clientId,
     subject,
     scope,

@@ -1,40 +1,16 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
-import {
-  type AccessTokenClaims,
-  checkAccessTokenTimes,
-  parseAccessTokenClaims,
-} from "@/lib/oauth/access-token";
 import { bearerChallenge } from "@/lib/oauth/challenge";
-import { readKid, verifyCompactJws } from "@/lib/oauth/compact-jws";
 import { protectedResourceMetadataUrl } from "@/lib/oauth/protected-resource";
-import { findTokenState } from "@/lib/services/tokens";
+import { type LiveToken, verifyAccessToken } from "@/lib/services/token-state";
 import type { Call } from "./call";
-
-/** A token that counts now: its claims, what is left of its scope, and the e-mail of its person. */
-export type Bearer = { claims: AccessTokenClaims; scope: readonly string[]; username: string | undefined };
-
-/** Verifies one of our access tokens (RFC 9068 §4) and asks the database whether it still counts. */
-export async function verifyAccessToken(ctx: Context, token: string): Promise<Bearer> {
-  const keys = await ctx.keys.verificationKeys(readKid(token) ?? "");
-  const { payload } = verifyCompactJws(token, { typ: "at+jwt", keys });
-  const claims = parseAccessTokenClaims(payload);
-  if (claims.iss !== ctx.settings.serverUrl)
-    throw new OAuthError("invalid_token", "The token was issued by another server.");
-  checkAccessTokenTimes(claims, ctx.now());
-  const state = await findTokenState(ctx, claims);
-  if (!state.live) throw new OAuthError("invalid_token", REVOKED);
-  return { claims, scope: state.scope, username: state.username };
-}
-
-const REVOKED = "The token was revoked: the person stopped this app, or it was signed out. Connect again.";
 
 /** The bearer of a request to one of our own resources, or a challenge that says how to become one (RFC 6750 §3). */
 export async function authenticateBearer(
   ctx: Context,
   { request }: Call,
   { resource, scope }: { resource: string; scope?: readonly string[] },
-): Promise<Bearer> {
+): Promise<LiveToken> {
   const resourceMetadata = protectedResourceMetadataUrl(resource);
   const token = bearerToken(request.headers.get("authorization"));
   if (token === undefined) {

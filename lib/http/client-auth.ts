@@ -47,9 +47,20 @@ export async function authenticateClient(
       authMethod: presented.authMethod,
     };
   }
+  if (client && proven && client.status === "frozen") throw frozen();
   if (secret !== undefined) await countFailure(ctx, call, key, client);
   throw refused(client ? "wrong credentials or disabled" : "unknown client");
 }
+
+/** Told only to a client that proved itself: it should wait, not register anew. */
+const frozen = () =>
+  new OAuthError(
+    "unauthorized_client",
+    "This client is frozen: nothing is issued to it until it is thawed.",
+    {
+      detail: "agent_frozen",
+    },
+  );
 
 const NO_SECRET = hashSecret("no client has this secret");
 
@@ -80,6 +91,12 @@ async function countFailure(
     address,
   });
 }
+
+/** Whether a request brings proof of its client, good or bad; its name alone is none. */
+export const presentsCredentials = (request: Request, fields: Readonly<Record<string, string>>): boolean =>
+  request.headers.has("authorization") ||
+  Boolean(fields.client_secret) ||
+  fields.client_assertion !== undefined;
 
 const twoMethods = () =>
   new OAuthError(

@@ -3,6 +3,7 @@ import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { parseClientMetadata } from "@/lib/oauth/client-metadata";
 import { isScopeToken } from "@/lib/oauth/scope";
+import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import {
   type Client,
   findClient,
@@ -28,7 +29,13 @@ export const Operators = z.object({
     .default([]),
 });
 
-const GRANTS = ["authorization_code", "refresh_token", "client_credentials"];
+const GRANTS = [
+  "authorization_code",
+  "refresh_token",
+  "client_credentials",
+  GRANT_TYPES.tokenExchange,
+  GRANT_TYPES.jwtBearer,
+];
 
 /** `POST /clients`: an operator registers a client, with the members of RFC 7591 §2. */
 export async function createClientEndpoint(ctx: Context, call: Call): Promise<Response> {

@@ -14,5 +14,5 @@ export async function readyEndpoint(ctx: Context): Promise<Response> {
     throw new OAuthError("temporarily_unavailable", "There is no signing key yet.", {
       headers: { "retry-after": "1" },
     });
-  return json({ status: "ready" });
+  return json({ status: "ready", db: "ok", keys: "ok" });
 }

@@ -4,7 +4,7 @@ import { formatScope, intersectScope } from "@/lib/oauth/scope";
 import type { Client } from "@/lib/services/clients";
 import { findRefreshToken, isRefreshTokenLive } from "@/lib/services/refresh-tokens";
 import { findRegisteredResource } from "@/lib/services/resources";
-import { verifyAccessToken } from "./bearer";
+import { verifyAccessToken } from "@/lib/services/token-state";
 import type { Call } from "./call";
 import { authenticateClient } from "./client-auth";
 import { readForm } from "./form";
@@ -30,7 +30,8 @@ export async function introspectEndpoint(ctx: Context, call: Call): Promise<Resp
   );
 }
 
-async function authenticateCaller(
+/** Who asks about a token: never somebody unknown, except on this machine in local mode (RFC 7662 §2.1). */
+export async function authenticateCaller(
   ctx: Context,
   call: Call,
   fields: Readonly<Record<string, string>>,
@@ -68,7 +69,7 @@ async function accessTokenAnswer(ctx: Context, call: Call, caller: Caller, token
 }
 
 /** A resource sees tokens meant for it, a client its own (RFC 7662 §4); in local mode everybody sees all (D30). */
-async function maySee(
+export async function maySee(
   ctx: Context,
   call: Call,
   caller: Caller,

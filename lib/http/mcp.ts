@@ -2,8 +2,9 @@ import { createMcpHandler, McpServer, originValidationResponse } from "@modelcon
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { formatScope } from "@/lib/oauth/scope";
+import type { LiveToken } from "@/lib/services/token-state";
 import packageJson from "@/package.json" with { type: "json" };
-import { authenticateBearer, type Bearer } from "./bearer";
+import { authenticateBearer } from "./bearer";
 import type { Call } from "./call";
 
 /**
@@ -33,7 +34,7 @@ function refuseForeignOrigin({ settings }: Context, request: Request): void {
   }
 }
 
-function mcpServer({ claims, scope }: Bearer): McpServer {
+function mcpServer({ claims, scope }: LiveToken): McpServer {
   const server = new McpServer({ name: "authgent", version: packageJson.version });
   server.registerTool(
     "whoami",

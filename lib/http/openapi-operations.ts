@@ -1,6 +1,11 @@
 import type { ErrorCode } from "@/lib/errors";
+import { agentOperations } from "./openapi-agents";
+import { killSwitchOperations } from "./openapi-kill-switch";
 import { managementOperations } from "./openapi-management";
+import { receiptOperations } from "./openapi-receipts";
 import type { AnswerSchema, RequestSchema } from "./openapi-schemas";
+import { tokenOperations } from "./openapi-tokens";
+import { trustedIssuerOperations } from "./openapi-trusted-issuers";
 
 /** What the document tells of one method of one path, beside what the route itself says. */
 export type Operation = {
@@ -13,8 +18,8 @@ export type Operation = {
   query?: RequestSchema;
   form?: RequestSchema;
   json?: RequestSchema;
-  /** Successful answers: a schema, a page, a redirect, or nothing in the body. */
-  answers: Readonly<Record<number, AnswerSchema | "page" | "redirect" | "empty">>;
+  /** Successful answers: a schema, a page, a redirect, a JWT, or nothing in the body. */
+  answers: Readonly<Record<number, AnswerSchema | "page" | "redirect" | "jwt" | "empty">>;
   errors: readonly ErrorCode[];
   security?: "client" | "bearer" | "operator" | "session";
 };
@@ -180,6 +185,11 @@ export const operations: Readonly<Record<string, Operation>> = {
   "POST /mcp": { ...mcp, summary: "Send a message", json: "McpMessage", answers: { 200: "McpMessage" } },
   "DELETE /mcp": { ...mcp, summary: "End a session", answers: { 200: "empty" } },
   ...managementOperations,
+  ...agentOperations,
+  ...trustedIssuerOperations,
+  ...killSwitchOperations,
+  ...receiptOperations,
+  ...tokenOperations,
   "POST /me/grants/{id}/stop": { ...account, summary: "Stop an app" },
   "POST /me/grants/{id}/narrow": { ...account, form: "NarrowForm", summary: "Leave an app less" },
   "POST /me/sessions/{id}/stop": { ...account, summary: "Sign another browser out" },

@@ -4,7 +4,12 @@ import { grants } from "@/lib/grants/index";
 import { RegistrationRequest } from "@/lib/oauth/client-metadata";
 import { ClientPatch, Operators } from "./clients";
 import { DecisionBody } from "./decision";
+import { agentAnswers, agentRequests } from "./openapi-agents";
+import { killSwitchAnswers, killSwitchRequests } from "./openapi-kill-switch";
 import { NewResource, ResourcePatch } from "./resources";
+import { TokenCheck } from "./token-check";
+import { TokenToInspect } from "./token-inspect";
+import { NewTrustedIssuer, TrustedIssuerPatch } from "./trusted-issuers";
 import { NewUser } from "./users";
 
 const codes = Object.keys(ERRORS) as ErrorCode[];
@@ -19,6 +24,11 @@ const resource = z.string().optional().describe("What the token is for (RFC 8707
 const csrf = z.string().describe("From the page whose form this is");
 
 const Resource = NewResource.extend({ id: z.string(), created_at: instant });
+const TrustedIssuer = NewTrustedIssuer.extend({
+  id: z.string().nullable().describe("Null where the settings name the issuer"),
+  created_at: instant,
+  updated_at: instant,
+});
 const User = NewUser.omit({ password: true }).extend({
   id: z.string(),
   email: z.string().describe("As the provider or the operator wrote it"),
@@ -29,9 +39,9 @@ const User = NewUser.omit({ password: true }).extend({
 });
 const Client = z.object({
   client_id: z.string(),
-  kind: z.enum(["static", "dynamic", "document"]),
+  kind: z.enum(["static", "dynamic", "document", "agent"]),
   client_name: z.string(),
-  status: z.enum(["active", "disabled"]),
+  status: z.enum(["active", "frozen", "disabled"]),
   token_endpoint_auth_method: z.string(),
   application_type: z.enum(["web", "native"]),
   redirect_uris: z.array(z.string()),
@@ -42,6 +52,7 @@ const Client = z.object({
   created_at: instant,
   last_used_at: instant.nullable(),
 });
+const Jwks = z.object({ keys: z.array(z.looseObject({ kty: z.string(), kid: z.string() })) });
 const secret = {
   client_secret: z.string().optional().describe("Shown here, once"),
   client_secret_expires_at: z.int().optional(),
@@ -78,8 +89,14 @@ export const requestSchemas = {
   ClientPatch,
   NewResource,
   ResourcePatch,
+  NewTrustedIssuer,
+  TrustedIssuerPatch,
   NewUser,
   Decision: DecisionBody,
+  ...agentRequests,
+  ...killSwitchRequests,
+  TokenCheck,
+  TokenToInspect,
   ConsentForm: z.object({
     csrf,
     decision: z.enum(["allow", "deny"]),
@@ -95,7 +112,8 @@ export const requestSchemas = {
 export const answerSchemas = {
   TokenResponse: z.object({
     access_token: z.string(),
-    token_type: z.literal("Bearer"),
+    token_type: z.enum(["Bearer", "N_A"]),
+    issued_token_type: z.string().optional().describe("Where tokens were exchanged (RFC 8693 §2.2.1)"),
     expires_in: z.int().describe("Seconds"),
     scope: z.string(),
     refresh_token: z.string().optional(),
@@ -126,12 +144,20 @@ export const answerSchemas = {
     response_types_supported: z.array(z.string()),
   }),
   ResourceMetadata: z.looseObject({ resource: z.url(), authorization_servers: z.array(z.url()) }),
-  Jwks: z.object({ keys: z.array(z.looseObject({ kty: z.string(), kid: z.string() })) }),
+  Jwks,
+  Receipts: z.object({
+    issuer: z.url(),
+    exported_at: instant,
+    jwks: Jwks,
+    receipts: z.array(z.string()).describe("Compact JWS, the receipt of the first hop first"),
+  }),
   Client: z.looseObject(Client.shape),
   CreatedClient: z.looseObject({ ...Client.shape, ...secret }),
   Clients: list(z.looseObject(Client.shape)),
   Resource,
   Resources: list(Resource),
+  TrustedIssuer,
+  TrustedIssuers: list(TrustedIssuer),
   User,
   Users: list(User),
   Decided: z.object({
@@ -139,7 +165,24 @@ export const answerSchemas = {
     status: z.enum(["approved", "denied"]),
     redirect_to: z.string().describe("Where the app waits for the answer"),
   }),
-  Status: z.object({ status: z.string() }),
+  ...agentAnswers,
+  ...killSwitchAnswers,
+  TokenChecked: z.object({
+    allowed: z.boolean(),
+    effective_scopes: z.array(z.string()),
+    delegation_depth: z.int().describe("Hops so far"),
+    max_delegation_depth: z.int(),
+    reasons: z.array(z.string()).describe("Everything that stands against it"),
+  }),
+  TokenInspection: z.looseObject({
+    valid: z.boolean().describe("Whether it counts here now"),
+    claims: z.looseObject({}).nullable(),
+    delegation_chain: z
+      .object({ depth: z.int(), actors: z.array(z.string()), human_root: z.boolean() })
+      .nullable(),
+    error: z.string().nullable().describe("Why it does not count"),
+  }),
+  Status: z.object({ status: z.string(), db: z.string().optional(), keys: z.string().optional() }),
   McpMessage: z.looseObject({ jsonrpc: z.literal("2.0") }),
   OpenApi: z.looseObject({ openapi: z.string() }),
   OAuthError: z.object({

@@ -108,6 +108,8 @@ function success(answer: Operation["answers"][number]): Json {
       return { description: "Done." };
     case "page":
       return { description: "A page for the person.", content: { "text/html": {} } };
+    case "jwt":
+      return { description: "A signed JWT.", content: { "application/jwt": {} } };
     case "redirect":
       return {
         description: "Go on there.",
@@ -154,7 +156,22 @@ const securitySchemes = (settings: Context["settings"]) => ({
     scheme: "basic",
     description: "client_id and client_secret, form-encoded (RFC 6749 §2.3.1); or both in the form",
   },
-  bearer: { type: "http", scheme: "bearer", description: "An access token of this server (RFC 6750 §2.1)" },
+  // The names that generators made for an earlier system know.
+  OAuth2ClientCredentials: oauth2({
+    clientCredentials: { tokenUrl: `${settings.serverUrl}/token`, scopes: {} },
+  }),
+  OAuth2AuthorizationCode: oauth2({
+    authorizationCode: {
+      authorizationUrl: `${settings.serverUrl}/authorize`,
+      tokenUrl: `${settings.serverUrl}/token`,
+      scopes: {},
+    },
+  }),
+  BearerToken: {
+    type: "http",
+    scheme: "bearer",
+    description: "An access token of this server (RFC 6750 §2.1)",
+  },
   operator: {
     type: "apiKey",
     in: "header",
@@ -169,10 +186,12 @@ const securitySchemes = (settings: Context["settings"]) => ({
   },
 });
 
+const oauth2 = (flows: Json) => ({ type: "oauth2", flows });
+
 /** Public clients name themselves in the form, and an admin's session does for the operator's key. */
 const SECURITY_OF: Record<NonNullable<Operation["security"]>, readonly Json[]> = {
   client: [{ client: [] }, {}],
-  bearer: [{ bearer: [] }],
+  bearer: [{ BearerToken: [] }],
   operator: [{ operator: [] }, { session: [] }],
   session: [{ session: [] }],
 };

@@ -3,9 +3,8 @@ import { OAuthError } from "@/lib/errors";
 import { hashSecret, matchesSecret } from "@/lib/ids";
 import { addressKey } from "@/lib/services/rate-limits";
 import type { Call } from "./call";
-import { isSameOrigin } from "./csrf";
 import { tooManyRequests } from "./endpoint";
-import { requireFresh, sessionOf } from "./session";
+import { managingSession } from "./session";
 
 /** Who manages the server: the operator's key, or an admin who is signed in. The words are the audit's. */
 export type Operator = "operator" | `user:${string}`;
@@ -15,13 +14,9 @@ export async function requireOperator(ctx: Context, call: Call): Promise<Operato
   const { request } = call;
   const key = presentedKey(request.headers);
   if (key !== undefined) return checkKey(ctx, call, key);
-  const by = await sessionOf(ctx, request);
+  const by = await managingSession(ctx, call);
   if (!by) throw unauthorized("Send the operator's key as X-Admin-Key, or sign in as an admin.");
   if (by.user.role !== "admin") throw new OAuthError("forbidden", "Only an admin may do this.");
-  if (request.method !== "GET" && !isSameOrigin(ctx, request)) {
-    throw new OAuthError("forbidden", "Send this from the server's own origin.");
-  }
-  if (request.method !== "GET") requireFresh(ctx, by, ctx.settings.sessionIdle);
   return `user:${by.user.id}`;
 }
 

@@ -5,6 +5,7 @@ import { hashSecret } from "@/lib/ids";
 import { bearerChallenge } from "@/lib/oauth/challenge";
 import { type ClientMetadata, parseClientMetadata, registrationResponse } from "@/lib/oauth/client-metadata";
 import { isKnownRedirectUri } from "@/lib/oauth/redirect-presets";
+import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { registerClient } from "@/lib/services/clients";
 import { listResources } from "@/lib/services/resources";
 import type { Call } from "./call";
@@ -64,7 +65,7 @@ async function registrar(ctx: Context, call: Call): Promise<string> {
 }
 
 /** "an initial access token … issued … out of band" (RFC 7591 §1.2). */
-function hasRegistrationToken({ settings }: Context, { request }: Call): boolean {
+export function hasRegistrationToken({ settings }: Context, { request }: Call): boolean {
   const presented = /^Bearer +(\S+)$/i.exec(request.headers.get("authorization") ?? "")?.[1];
   const { registrationToken } = settings;
   return (
@@ -92,7 +93,13 @@ const isOpen = (ctx: Context, call: Call): boolean =>
 /** A client of its own right is never registered without a credential but in local mode (product decision D1). */
 const offeredGrants = (ctx: Context, call: Call, actor: string): readonly string[] =>
   actor !== "anonymous" || isOpen(ctx, call)
-    ? ["authorization_code", "refresh_token", "client_credentials"]
+    ? [
+        "authorization_code",
+        "refresh_token",
+        "client_credentials",
+        GRANT_TYPES.tokenExchange,
+        GRANT_TYPES.jwtBearer,
+      ]
     : ["authorization_code", "refresh_token"];
 
 /** In local mode a registration that names neither grants nor addresses is a machine's (product decision D30). */

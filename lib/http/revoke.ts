@@ -1,8 +1,8 @@
 import type { Context } from "@/lib/context";
 import { isOAuthError, OAuthError } from "@/lib/errors";
 import { findRefreshToken } from "@/lib/services/refresh-tokens";
+import { isDelegator, verifyAccessToken } from "@/lib/services/token-state";
 import { revokeAccessToken, revokeFamily } from "@/lib/services/tokens";
-import { verifyAccessToken } from "./bearer";
 import type { Call } from "./call";
 import { authenticateClient } from "./client-auth";
 import { readForm } from "./form";
@@ -30,21 +30,22 @@ export async function revokeEndpoint(ctx: Context, call: Call): Promise<Response
     } as const;
     await revokeFamily(ctx, { familyId, because: "revoked by the client", event });
   } else {
-    await revokeOwnAccessToken(ctx, call, token, client.clientId);
+    await revokeDelegatedOrOwn(ctx, call, token, client.clientId);
   }
   // "The authorization server responds with HTTP status code 200" also when there was nothing to revoke.
   return new Response(null, { status: 200 });
 }
 
-async function revokeOwnAccessToken(
+async function revokeDelegatedOrOwn(
   ctx: Context,
   { address }: Call,
   token: string,
   clientId: string,
 ): Promise<void> {
   try {
-    const { claims } = await verifyAccessToken(ctx, token);
-    if (claims.client_id !== clientId) return;
+    const { claims, row } = await verifyAccessToken(ctx, token);
+    // Who delegated may take it back: the holder of any token that this one descends from.
+    if (claims.client_id !== clientId && !(await isDelegator(ctx, row, clientId))) return;
     const data = { credential: "access_token" };
     const event = {
       type: "token.revoked",

@@ -1,4 +1,12 @@
 import type { Context } from "@/lib/context";
+import {
+  createAgentEndpoint,
+  deactivateAgentEndpoint,
+  getAgentEndpoint,
+  listAgentsEndpoint,
+  reactivateAgentEndpoint,
+  updateAgentEndpoint,
+} from "./agents";
 import { authorizeEndpoint, resumeEndpoint } from "./authorize";
 import type { Peer, Route } from "./call";
 import {
@@ -11,14 +19,25 @@ import { decisionApiEndpoint, decisionEndpoint } from "./decision";
 import { answerRoute } from "./endpoint";
 import { healthEndpoint, readyEndpoint } from "./health";
 import { introspectEndpoint } from "./introspect";
+import { previewEndpoint, stopEndpoint } from "./kill-switch";
 import { mcpEndpoint } from "./mcp";
 import { logoutEndpoint, narrowGrantEndpoint, stopGrantEndpoint, stopSessionEndpoint } from "./my-agents";
 import { openApiEndpoint } from "./openapi";
+import { receiptsEndpoint } from "./receipts";
 import { registerEndpoint } from "./register";
 import { createResourceEndpoint, listResourcesEndpoint, updateResourceEndpoint } from "./resources";
+import { revocationsEndpoint } from "./revocations";
 import { revokeEndpoint } from "./revoke";
 import { signInLinkEndpoint } from "./sign-in-link";
 import { tokenEndpoint } from "./token";
+import { tokenCheckEndpoint } from "./token-check";
+import { inspectEndpoint, inspectQueryEndpoint } from "./token-inspect";
+import {
+  createTrustedIssuerEndpoint,
+  listTrustedIssuersEndpoint,
+  removeTrustedIssuerEndpoint,
+  updateTrustedIssuerEndpoint,
+} from "./trusted-issuers";
 import { createUserEndpoint, listUsersEndpoint } from "./users";
 import { jwksEndpoint, protectedResourceEndpoint, serverMetadataEndpoint } from "./well-known";
 
@@ -51,6 +70,7 @@ const introspect = {
   bucket: "resource",
   methods: { POST: introspectEndpoint },
 } as const;
+const receipts = { ...introspect, methods: { POST: receiptsEndpoint } } as const;
 const revoke = { ...machine, bucket: "token", methods: { POST: revokeEndpoint } } as const;
 const metadata = { ...discovery, methods: { GET: serverMetadataEndpoint } };
 
@@ -64,8 +84,23 @@ export const routes: readonly Route[] = [
   { path: "/approve/{id}/decision", ...person, methods: { POST: decisionEndpoint } },
   { path: "/approvals/{id}/decision", ...management, methods: { POST: decisionApiEndpoint } },
   { path: "/token", ...token },
+  {
+    path: "/token/check",
+    cors: true,
+    errors: "problem",
+    bucket: "resource",
+    methods: { POST: tokenCheckEndpoint },
+  },
+  {
+    path: "/tokens/inspect",
+    cors: true,
+    errors: "problem",
+    bucket: "resource",
+    methods: { GET: inspectQueryEndpoint, POST: inspectEndpoint },
+  },
   { path: "/register", ...register },
   { path: "/introspect", ...introspect },
+  { path: "/receipts", ...receipts },
   { path: "/revoke", ...revoke },
   // The paths of an earlier system's clients (product decision D4): the same handlers, not redirects.
   { path: "/oauth/authorize", ...authorize },
@@ -90,6 +125,7 @@ export const routes: readonly Route[] = [
     methods: { GET: protectedResourceEndpoint },
   },
   { path: "/.well-known/jwks.json", ...discovery, methods: { GET: jwksEndpoint } },
+  { path: "/.well-known/revocations", ...discovery, methods: { GET: revocationsEndpoint } },
   {
     path: "/mcp",
     cors: true,
@@ -104,9 +140,27 @@ export const routes: readonly Route[] = [
     methods: { GET: listResourcesEndpoint, POST: createResourceEndpoint },
   },
   { path: "/resources/{id}", ...management, methods: { PATCH: updateResourceEndpoint } },
+  { path: "/agents", ...management, methods: { GET: listAgentsEndpoint, POST: createAgentEndpoint } },
+  {
+    path: "/agents/{id}",
+    ...management,
+    methods: { GET: getAgentEndpoint, PATCH: updateAgentEndpoint, DELETE: deactivateAgentEndpoint },
+  },
+  { path: "/agents/{id}/reactivate", ...management, methods: { POST: reactivateAgentEndpoint } },
   { path: "/clients", ...management, methods: { GET: listClientsEndpoint, POST: createClientEndpoint } },
   { path: "/clients/one", ...management, methods: { GET: getClientEndpoint, PATCH: updateClientEndpoint } },
+  {
+    path: "/trusted-issuers",
+    ...management,
+    methods: { GET: listTrustedIssuersEndpoint, POST: createTrustedIssuerEndpoint },
+  },
+  {
+    path: "/trusted-issuers/{id}",
+    ...management,
+    methods: { PATCH: updateTrustedIssuerEndpoint, DELETE: removeTrustedIssuerEndpoint },
+  },
   { path: "/users", ...management, methods: { GET: listUsersEndpoint, POST: createUserEndpoint } },
+  { path: "/kill-switch", ...management, methods: { GET: previewEndpoint, POST: stopEndpoint } },
   { path: "/me/grants/{id}/stop", ...person, methods: { POST: stopGrantEndpoint } },
   { path: "/me/grants/{id}/narrow", ...person, methods: { POST: narrowGrantEndpoint } },
   { path: "/me/sessions/{id}/stop", ...person, methods: { POST: stopSessionEndpoint } },

@@ -3,7 +3,7 @@ import { OAuthError } from "@/lib/errors";
 import { findSession, isFresh, type SignedIn } from "@/lib/services/sessions";
 import type { Call } from "./call";
 import { bindingOf, browserOf, readCookie, sessionCookieName } from "./cookies";
-import { checkCsrf } from "./csrf";
+import { checkCsrf, isSameOrigin } from "./csrf";
 import { readFormParams } from "./form";
 
 /** The person a request's cookie stands for. */
@@ -57,4 +57,14 @@ export async function readPersonForm(
 export function requireFresh(ctx: Context, { session }: SignedIn, maxAge: number): void {
   if (isFresh(ctx, session, maxAge)) return;
   throw new OAuthError("forbidden", "Sign in again to do this: your sign-in is too long ago.");
+}
+
+/** The person who manages something by JSON: to change it they send it from our own origin, freshly signed in (D20). */
+export async function managingSession(ctx: Context, { request }: Call): Promise<SignedIn | undefined> {
+  const by = await sessionOf(ctx, request);
+  if (!by || request.method === "GET") return by;
+  if (!isSameOrigin(ctx, request))
+    throw new OAuthError("forbidden", "Send this from the server's own origin.");
+  requireFresh(ctx, by, ctx.settings.sessionIdle);
+  return by;
 }

@@ -195,7 +195,7 @@ const consumeReturn = (ctx: Context, call: Call, url: URL, provider: string) =>
 const again = (dance: Dance, ctx: Context, page: Parameters<typeof signInAgain>[0]): Response =>
   seeOther(signInAgain(page), dance.forget(ctx));
 
-type Person = { userId: string } | { problem: IdentityRefusal | "disabled"; subject?: string };
+type Person = { userId: string } | { problem: IdentityRefusal | "disabled" | "frozen"; subject?: string };
 
 async function personOf(ctx: Context, { outcome }: Handoff): Promise<Person> {
   if ("refused" in outcome) return { problem: outcome.refused };
@@ -204,5 +204,6 @@ async function personOf(ctx: Context, { outcome }: Handoff): Promise<Person> {
       ? await findUser(ctx, outcome.userId)
       : await upsertProviderUser(ctx, outcome.identity);
   if (user?.status === "active") return { userId: user.id };
-  return { problem: "disabled", ...(user ? { subject: `user:${user.id}` } : {}) };
+  const problem = user?.status === "frozen" ? "frozen" : "disabled";
+  return { problem, ...(user ? { subject: `user:${user.id}` } : {}) };
 }

@@ -18,6 +18,7 @@ export const SIGN_IN_PROBLEMS = {
     "Your identity provider did not complete the sign-in. Try again; if it stays so, tell your administrator.",
   expired: "This sign-in took too long, or was started in another browser. Start again here.",
   disabled: "This account is disabled. Ask your administrator.",
+  frozen: "This account is frozen for now. Ask your administrator.",
 } as const;
 
 export type SignInProblem = keyof typeof SIGN_IN_PROBLEMS;

@@ -27,6 +27,7 @@ export async function serverMetadataEndpoint(ctx: Context): Promise<Response> {
     authMethods: AUTH_METHODS,
     registration: ctx.settings.registrationPolicy !== "off",
     signingAlgorithms: [ctx.settings.signingAlgorithm],
+    chains: ctx.settings.trustedChainingTargets.length > 0,
   });
   return json(metadata, { headers: CACHEABLE });
 }

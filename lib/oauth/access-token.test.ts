@@ -38,6 +38,7 @@ describe("accessTokenClaims (RFC 9068 §2.2)", () => {
       auth_time: seconds,
       amr: ["pwd"],
       act,
+      human_root: true,
     });
   });
 

@@ -34,6 +34,14 @@ const Claims = z.object({
   auth_time: numericDate.optional(),
   amr: z.array(identifier).optional(),
   act: Actor.optional(),
+  /** Who may become the actor; read by whoever exchanges the token (RFC 8693 §4.4). */
+  may_act: z.unknown().optional(),
+  /** A person started the chain (product decision D7). */
+  human_root: z.literal(true).optional(),
+  /** Hash of the receipt of the hop that made this token. */
+  rcpt: identifier.optional(),
+  /** The server whose assertion this token came from (draft-ietf-oauth-identity-chaining-17). */
+  chained_from: identifier.optional(),
 });
 
 export type Actor = z.infer<typeof Actor>;
@@ -64,6 +72,10 @@ type Token = {
   authTime?: Date | undefined;
   amr?: readonly string[] | undefined;
   act?: Actor | undefined;
+  /** The clients that may become the actor. */
+  mayAct?: readonly string[] | undefined;
+  receipt?: string | undefined;
+  chainedFrom?: string | undefined;
 };
 
 /** The payload to sign for an access token (RFC 9068 §2.2). */
@@ -80,6 +92,10 @@ export function accessTokenClaims(token: Token): AccessTokenClaims {
     ...(token.authTime && { auth_time: secondsOf(token.authTime) }),
     ...(token.amr && { amr: [...token.amr] }),
     ...(token.act && { act: token.act }),
+    ...(token.act && token.subject.startsWith("user:") && { human_root: true }),
+    ...(token.mayAct && { may_act: { sub: [...token.mayAct] } }),
+    ...(token.receipt && { rcpt: token.receipt }),
+    ...(token.chainedFrom && { chained_from: token.chainedFrom }),
   };
 }
 

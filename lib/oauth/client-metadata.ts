@@ -57,8 +57,11 @@ export const RegistrationRequest = z.object({
   software_id: text.nullish(),
   software_version: text.nullish(),
   contacts: z.array(text).max(10).nullish(),
-  jwks: z.unknown().optional(),
-  jwks_uri: z.unknown().optional(),
+  jwks: z.object({ keys: z.array(z.looseObject({ kty: z.string() })).max(20) }).nullish(),
+  jwks_uri: z
+    .url({ protocol: /^https$/ })
+    .max(MAX_URI_LENGTH)
+    .nullish(),
 });
 type Request = z.infer<typeof RegistrationRequest>;
 

@@ -8,6 +8,7 @@ const server = {
   authMethods: ["none", "client_secret_basic", "client_secret_post"],
   registration: true,
   signingAlgorithms: ["ES256"],
+  chains: false,
 };
 
 describe("serverMetadata", () => {
@@ -31,8 +32,17 @@ describe("serverMetadata", () => {
       authorization_response_iss_parameter_supported: true,
       client_id_metadata_document_supported: true,
       request_uri_parameter_supported: false,
+      resource_indicators_supported: true,
       subject_types_supported: ["public"],
       id_token_signing_alg_values_supported: ["ES256"],
+    });
+  });
+
+  it("ID-JAG -04 §6: names the profile together with the grant type it is one of", () => {
+    const jwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+    expect(serverMetadata({ ...server, grantTypes: [jwtBearer] })).toMatchObject({
+      grant_types_supported: [jwtBearer],
+      authorization_grant_profiles_supported: ["urn:ietf:params:oauth:grant-profile:id-jag"],
     });
   });
 

@@ -1,3 +1,5 @@
+import { GRANT_TYPES, TOKEN_TYPES } from "./token-types";
+
 type ServerMetadata = {
   issuer: string;
   scopes: readonly string[];
@@ -6,7 +8,11 @@ type ServerMetadata = {
   /** Whether clients may register themselves. */
   registration: boolean;
   signingAlgorithms: readonly string[];
+  /** Whether it issues grants for other domains. */
+  chains: boolean;
 };
+
+const ID_JAG_PROFILE = "urn:ietf:params:oauth:grant-profile:id-jag";
 
 /**
  * What clients learn of this server, the same at oauth-authorization-server and openid-configuration
@@ -26,6 +32,13 @@ export function serverMetadata(server: ServerMetadata): Record<string, unknown> 
     response_types_supported: ["code"],
     response_modes_supported: ["query"],
     grant_types_supported: server.grantTypes,
+    // Told together with the grant type it is a profile of; whose assertions are accepted is told to nobody
+    // (draft-ietf-oauth-identity-assertion-authz-grant-04 §6).
+    authorization_grant_profiles_supported: server.grantTypes.includes(GRANT_TYPES.jwtBearer)
+      ? [ID_JAG_PROFILE]
+      : [],
+    // draft-ietf-oauth-identity-chaining-17 §3.1
+    identity_chaining_requested_token_types_supported: server.chains ? [TOKEN_TYPES.jwt] : [],
     code_challenge_methods_supported: ["S256"],
     token_endpoint_auth_methods_supported: authMethods,
     revocation_endpoint_auth_methods_supported: authMethods,
@@ -33,6 +46,8 @@ export function serverMetadata(server: ServerMetadata): Record<string, unknown> 
     introspection_endpoint_auth_methods_supported: authMethods.filter((method) => method !== "none"),
     authorization_response_iss_parameter_supported: true,
     client_id_metadata_document_supported: true,
+    // No standard's name: clients of an earlier system look for it before they send resource (RFC 8707).
+    resource_indicators_supported: true,
     // Absent means true (OIDC Discovery §3).
     request_uri_parameter_supported: false,
     // No ID tokens are issued; but OIDC Discovery §3 requires both members, and clients that find

@@ -1,5 +1,5 @@
-import { and, desc, eq, isNull, lt, ne, notExists, or, sql } from "drizzle-orm";
-import { clients } from "@/db/schema/clients";
+import { and, asc, desc, eq, inArray, isNull, lt, notExists, notInArray, or, sql } from "drizzle-orm";
+import { type ClientKind, type ClientStatus, clients } from "@/db/schema/clients";
 import { grants } from "@/db/schema/grants";
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
@@ -30,31 +30,37 @@ export type RegisteredClient = { client: Client; clientSecret: string | undefine
 
 type Registration = {
   metadata: ClientMetadata;
-  kind: "dynamic" | "static";
+  kind: keyof typeof ID_PREFIX;
   /** The most it may be granted; null: whatever a resource offers. */
   scope: readonly string[] | null;
   allowedResources?: readonly string[];
   actor: string;
+  /** Where it says more than the actor: a member's agents are not an admin's (product decision D19). */
+  createdBy?: string;
   address?: string | undefined;
 };
 
-/** Registers a client (RFC 7591 §3.2.1, or by an operator). */
+const ID_PREFIX = { dynamic: "dyn_", static: "app_", agent: "agnt_" } as const satisfies Partial<
+  Record<ClientKind, string>
+>;
+
+/** Registers a client (RFC 7591 §3.2.1, by an operator, or as an agent's). */
 export function registerClient(ctx: Context, registration: Registration): Promise<RegisteredClient> {
-  const { metadata, kind, scope, allowedResources = [], actor, address } = registration;
+  const { metadata, kind, scope, allowedResources = [], actor, createdBy = actor, address } = registration;
   const clientSecret = metadata.tokenEndpointAuthMethod === "none" ? undefined : newSecret("sec_");
   return inTransaction(ctx, async (tx) => {
     const now = tx.now();
     const [client] = await tx.db
       .insert(clients)
       .values({
-        clientId: newOpaqueId(kind === "dynamic" ? "dyn_" : "app_"),
+        clientId: newOpaqueId(ID_PREFIX[kind]),
         kind,
         ...columns(metadata),
         secretHash: clientSecret === undefined ? null : hashSecret(clientSecret),
         scope: scope === null ? null : [...scope],
         allowedResources: [...allowedResources],
         createdAt: now,
-        createdBy: actor,
+        createdBy,
         expiresAt: kind === "dynamic" ? unusedUntil(now) : null,
       })
       .returning();
@@ -163,42 +169,109 @@ export async function touchClient(ctx: Context, client: Client): Promise<void> {
 export const listClients = (ctx: Context): Promise<Client[]> =>
   ctx.db.select().from(clients).orderBy(desc(clients.createdAt)).limit(1000);
 
-/** Enables or disables a client; a disabled one gets nothing, and what it holds is refused. */
+/** Enables or disables a client; what a disabled one holds is dead, and stays so when it is enabled again. */
 export async function setClientStatus(
   ctx: Context,
   clientId: string,
-  status: Client["status"],
+  status: "active" | "disabled",
   actor: string,
 ): Promise<Client> {
   const changed = await inTransaction(ctx, async (tx) => {
-    const [client] = await tx.db
-      .update(clients)
-      .set({ status, version: sql`${clients.version} + 1` })
-      .where(and(eq(clients.clientId, clientId), ne(clients.status, status)))
-      .returning();
-    if (client) {
-      const type = status === "active" ? "client.enabled" : "client.disabled";
-      await record(tx, { type, actor, subject: `client:${clientId}`, clientId });
-      return client;
-    }
-    const unchanged = await findClient(tx, clientId);
-    if (!unchanged) throw new OAuthError("not_found", "There is no client with this id.");
-    return unchanged;
+    const client = await findClient(tx, clientId);
+    if (!client) throw new OAuthError("not_found", "There is no client with this id.");
+    if (client.kind === "agent")
+      throw new OAuthError("conflict", "Change the status of its agent: PATCH /agents/{id}.");
+    const [changedClient] = await changeClientStatus(tx, [clientId], status, [
+      "active",
+      "frozen",
+      "disabled",
+    ]);
+    if (!changedClient) return client;
+    const type = status === "active" ? "client.enabled" : "client.disabled";
+    await record(tx, { type, actor, subject: `client:${clientId}`, clientId });
+    return changedClient;
   });
-  ctx.recent.forget(recentKey(clientId));
+  forgetClients(ctx, [clientId]);
   return changed;
+}
+
+/** What leads to a status unless the caller says otherwise: nobody is brought back from the dead by thawing. */
+const COMES_FROM: Record<ClientStatus, readonly ClientStatus[]> = {
+  active: ["frozen"],
+  frozen: ["active"],
+  disabled: ["active", "frozen"],
+};
+
+/**
+ * Gives clients another status within the caller's transaction, which records the events; answers those it changed.
+ * A client that is `disabled`, or comes back from it, loses what it held until now.
+ */
+export async function changeClientStatus(
+  tx: Context,
+  clientIds: readonly string[],
+  status: ClientStatus,
+  from: readonly ClientStatus[] = COMES_FROM[status],
+): Promise<readonly Client[]> {
+  if (clientIds.length === 0) return [];
+  const theirs = inArray(clients.clientId, [...clientIds]);
+  // Locked in one order, so that two of these at once wait for each other and never both.
+  const locked = await tx.db
+    .select({ clientId: clients.clientId, status: clients.status })
+    .from(clients)
+    .where(theirs)
+    .orderBy(asc(clients.clientId))
+    .for("update");
+  const changing = locked.filter((client) => client.status !== status && from.includes(client.status));
+  if (changing.length === 0) return [];
+  // Also on the way back: what was being issued while it was stopped must not come alive with it.
+  const loses = status === "disabled" || changing.some((client) => client.status === "disabled");
+  return tx.db
+    .update(clients)
+    .set({ status, ...(loses ? { notBefore: tx.now() } : {}), version: sql`${clients.version} + 1` })
+    .where(
+      inArray(
+        clients.clientId,
+        changing.map(({ clientId }) => clientId),
+      ),
+    )
+    .returning();
+}
+
+/** Lets the next request see what has just been committed for these clients. */
+export function forgetClients(ctx: Context, clientIds: readonly string[]): void {
+  for (const clientId of clientIds) ctx.recent.forget(recentKey(clientId));
+}
+
+/** Whether an operator or an admin said what a client may have, so that a scope which takes a role counts (D19). */
+export const isOperatorRegistered = ({ kind, createdBy }: Pick<Client, "kind" | "createdBy">): boolean =>
+  kind === "static" || (kind === "agent" && (createdBy === "operator" || createdBy.startsWith("user:")));
+
+/** Limits a client to a scope, within the caller's transaction. */
+export async function setClientScope(tx: Context, clientId: string, scope: readonly string[]): Promise<void> {
+  await tx.db
+    .update(clients)
+    .set({ scope: [...scope], version: sql`${clients.version} + 1` })
+    .where(eq(clients.clientId, clientId));
+}
+
+/** Gives a client another name for people to read, within the caller's transaction. */
+export async function renameClient(tx: Context, clientId: string, name: string): Promise<void> {
+  await tx.db
+    .update(clients)
+    .set({ name, version: sql`${clients.version} + 1` })
+    .where(eq(clients.clientId, clientId));
 }
 
 /**
  * Removes apps that made themselves known, once they are of no use to anybody: never used within a day, or a
- * registration unused for long; not while a person's grant stands on them, nor what an operator disabled.
+ * registration unused for long; not while a person's grant stands on them, nor what was stopped.
  */
 export async function pruneClients(ctx: Context): Promise<void> {
   const dayAgo = new Date(ctx.now().getTime() - DAY);
   const neverUsed = and(isNull(clients.lastUsedAt), lt(clients.createdAt, dayAgo));
   await ctx.db.delete(clients).where(
     and(
-      ne(clients.kind, "static"),
+      notInArray(clients.kind, ["static", "agent"]),
       eq(clients.status, "active"),
       or(neverUsed, lt(clients.expiresAt, ctx.now())),
       notExists(

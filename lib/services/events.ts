@@ -5,11 +5,22 @@ import { currentRequestId } from "@/lib/log";
 
 /** Every kind of event the audit trail knows. */
 export const EVENTS = [
+  "agent.created",
+  "agent.deactivated",
+  "agent.frozen",
+  "agent.reactivated",
+  "agent.thawed",
+  "agent.updated",
   "agent_access.narrowed",
   "agent_access.stopped",
+  "chain.frozen",
+  "chain.killed",
+  "chain.thawed",
   "client.created",
   "client.disabled",
   "client.enabled",
+  "client.frozen",
+  "client.thawed",
   "client.updated",
   "client_authentication.denied",
   "consent.approved",
@@ -17,17 +28,26 @@ export const EVENTS = [
   "consent.refused",
   "key.created",
   "key.rotated",
+  "person.frozen",
+  "person.stopped",
+  "person.thawed",
   "resource.created",
   "resource.updated",
   "server.started_first",
   "session.ended",
   "session.started",
   "sign_in.denied",
+  "token.chaining_grant_issued",
+  "token.exchanged",
   "token.issued",
   "token.refreshed",
   "token.replay_detected",
   "token.revoked",
+  "token.txn_token_issued",
   "token_request.denied",
+  "trusted_issuer.created",
+  "trusted_issuer.removed",
+  "trusted_issuer.updated",
   "user.created",
   "user.updated",
 ] as const;
@@ -39,7 +59,7 @@ export type Event = {
   type: EventType;
   /** Who acted: `user:…`, `client:…`, `operator`, `system`. */
   actor: string;
-  /** On what: `client:…`, `grant:…`, `user:…`, `token:<jti>`, `key:<kid>`, `resource:<uri>`. */
+  /** On what: `client:…`, `grant:…`, `user:…`, `token:<jti>`, `transaction:<txn>`, `key:<kid>`, `resource:<uri>`, `issuer:<iss>`. */
   subject?: string | undefined;
   clientId?: string | undefined;
   data?: Record<string, unknown>;

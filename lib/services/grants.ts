@@ -109,6 +109,14 @@ export function stopGrant(
   });
 }
 
+/** Ends everything a person allowed, within the caller's transaction, which records the event. */
+export async function revokeGrantsOf(tx: Context, userId: string, revokedBy: string): Promise<void> {
+  await tx.db
+    .update(grants)
+    .set({ status: "revoked", revokedAt: tx.now(), revokedBy })
+    .where(and(eq(grants.userId, userId), eq(grants.status, "active")));
+}
+
 /** Takes scopes away from a grant; tokens already out lose them at their next check or refresh. */
 export function narrowGrant(
   ctx: Context,

@@ -7,6 +7,7 @@ import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { deriveKey, open, seal } from "@/lib/secret-key";
 import { record } from "@/lib/services/events";
+import { FEED_TTL } from "./revocation-feed";
 
 type SigningKeyRow = typeof signingKeys.$inferSelect;
 type Algorithm = SigningKeyRow["alg"];
@@ -128,7 +129,15 @@ async function rotate(tx: Context, { active, next }: Pair, actor: string): Promi
 
 /** Seconds; of everything that our keys sign. */
 function longestTokenTtl(settings: Context["settings"]): number {
-  return Math.max(settings.accessTokenTtl, settings.interactiveAccessTokenTtl, settings.clientCredentialsTtl);
+  return Math.max(
+    settings.accessTokenTtl,
+    settings.interactiveAccessTokenTtl,
+    settings.clientCredentialsTtl,
+    settings.exchangeTokenTtl,
+    settings.txnTokenTtl,
+    settings.chainingGrantTtl,
+    FEED_TTL,
+  );
 }
 
 /** The next key has signed nothing yet, so after a change of AUTHGENT_SIGNING_ALGORITHM it simply goes. */

@@ -50,6 +50,7 @@ export const isRefreshTokenLive = (
   token.revokedAt === null &&
   token.expiresAt > now &&
   family.revokedAt === null &&
+  family.frozenAt === null &&
   family.expiresAt > now &&
   grant.status === "active" &&
   user.status === "active" &&

@@ -120,6 +120,14 @@ export function endSession(ctx: Context, userId: string, idHash: string): Promis
   });
 }
 
+/** Signs a person out everywhere, within the caller's transaction, which records the event. */
+export async function endSessionsOf(tx: Context, userId: string): Promise<void> {
+  await tx.db
+    .update(sessions)
+    .set({ revokedAt: tx.now() })
+    .where(and(eq(sessions.userId, userId), isNull(sessions.revokedAt)));
+}
+
 type NewSignIn = { provider: string; continueTo: string; browser: string };
 
 /** Opens a sign-in for one browser; the value returned goes into the return address. */

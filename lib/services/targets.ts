@@ -3,7 +3,7 @@ import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { findResource, parseResource, sameResource } from "@/lib/oauth/resource";
 import { intersectScope, unionScope } from "@/lib/oauth/scope";
-import type { Client } from "./clients";
+import { type Client, isOperatorRegistered } from "./clients";
 import { findRegisteredResource, listResources, listResourcesRecently, type Resource } from "./resources";
 
 /** What a token can be for: a registered resource, or one that only its identifier is known of. */
@@ -89,13 +89,15 @@ export async function scopeOfRole(
 /**
  * The scopes a person may grant a client at a target, in the target's order; those of their role (D19).
  * What an app registered for itself is what it asks for by default and no limit: it may need more when a resource
- * challenges for it, and the person decides (client quirks Q12, Q33). What an operator registered is a limit.
+ * challenges for it, and the person decides (client quirks Q12, Q33). What an operator or the agent registry holds is
+ * a limit.
  */
 export function grantableScope(ctx: Context, { client, target, asked, role }: Asking): readonly string[] {
   const offered = target.scopes.filter((scope) => !role || mayGrant(role, scope));
   const names = offered.map(({ name }) => name);
   const known = unionScope(names, registeredElsewhere(ctx, client, target, asked));
-  return client.scope && client.kind === "static" ? intersectScope(known, client.scope) : known;
+  const isLimit = client.kind === "static" || client.kind === "agent";
+  return client.scope && isLimit ? intersectScope(known, client.scope) : known;
 }
 
 /**
@@ -103,7 +105,10 @@ export function grantableScope(ctx: Context, { client, target, asked, role }: As
  * a role only what an operator registered it for (product decision D19).
  */
 export function ownScope(ctx: Context, asking: Omit<Asking, "role">): readonly string[] {
-  const known = grantableScope(ctx, asking.client.kind === "static" ? asking : { ...asking, role: "member" });
+  const known = grantableScope(
+    ctx,
+    isOperatorRegistered(asking.client) ? asking : { ...asking, role: "member" },
+  );
   return asking.client.scope ? intersectScope(known, asking.client.scope) : known;
 }
 

@@ -1,83 +1,33 @@
-import { and, eq, isNull, lt, sql } from "drizzle-orm";
+import { and, eq, gt, inArray, isNotNull, isNull, lt, sql } from "drizzle-orm";
 import type { Db } from "@/db/client";
-import { clients } from "@/db/schema/clients";
 import { grants } from "@/db/schema/grants";
 import { accessTokens, tokenFamilies } from "@/db/schema/tokens";
-import { users } from "@/db/schema/users";
 import { type Context, inTransaction } from "@/lib/context";
-import { timeOrderedUuid } from "@/lib/ids";
-import { type AccessTokenClaims, accessTokenClaims } from "@/lib/oauth/access-token";
-import { intersectScope } from "@/lib/oauth/scope";
 import { type Event, eventRow, record } from "./events";
-import { scopeOfRole } from "./targets";
+import type { MintedToken } from "./issuing";
+import type { ReceiptRow } from "./receipts";
 
-/** What an access token is to say, decided by the grant that issues it. */
-export type Issue = {
-  clientId: string;
-  /** `user:<id>` or `client:<client_id>`. */
-  subject: string;
-  scope: readonly string[];
-  /** One resource identifier: `aud` is a single string (product decision D6). */
-  audience: string;
-  /** Seconds. */
-  ttl: number;
-  grantId?: string | undefined;
-  familyId?: string | undefined;
-  authTime?: Date | undefined;
-  amr?: readonly string[] | undefined;
-};
-
-/** A signed access token, and the row that makes it known and revocable. */
-export type MintedToken = { token: string; row: typeof accessTokens.$inferInsert };
-
-/** A minted token with the event that tells of it: appended together. */
-export type IssuedToken = { row: MintedToken["row"]; event: Event };
-
-/** Signs an access token (RFC 9068 §2); it counts for nothing until its row is committed. */
-export async function mintAccessToken(ctx: Context, issue: Issue): Promise<MintedToken> {
-  const issuedAt = ctx.now();
-  const expiresAt = new Date(issuedAt.getTime() + issue.ttl * 1000);
-  const jti = timeOrderedUuid(issuedAt);
-  const { clientId, subject, audience, scope, authTime, amr } = issue;
-  const claims = accessTokenClaims({
-    issuer: ctx.settings.serverUrl,
-    jti,
-    clientId,
-    subject,
-    audience,
-    scope,
-    issuedAt,
-    expiresAt,
-    ...(authTime ? { authTime } : {}),
-    ...(amr ? { amr } : {}),
-  });
-  return {
-    token: await ctx.keys.sign("at+jwt", claims),
-    row: {
-      jti,
-      clientId,
-      subject,
-      familyId: issue.familyId ?? null,
-      grantId: issue.grantId ?? null,
-      scope: [...scope],
-      audience,
-      issuedAt,
-      expiresAt,
-    },
-  };
-}
+/** A minted token with the event that tells of it and, where it came of an exchange, the receipt of the hop. */
+export type IssuedToken = { row: MintedToken["row"]; event: Event; receipt?: ReceiptRow };
 
 /** Stores many tokens and their events in one statement and one commit; what `ctx.appendIssued` gathers. */
 export async function appendIssuedTokens(db: Db, now: Date, issued: readonly IssuedToken[]): Promise<void> {
-  // One statement whose text never changes, with two parameters however many the rows: nothing to build or to plan.
+  // One statement whose text never changes, with three parameters however many the rows: nothing to build or to plan.
   const tokens = JSON.stringify(issued.map(({ row }) => toJsonRow(row)));
+  const hops = JSON.stringify(issued.flatMap(({ receipt }) => (receipt ? [toReceiptJson(receipt)] : [])));
   const told = JSON.stringify(issued.map(({ event }) => toEventJson(eventRow(now, event))));
   await db.execute(sql`
     with issued as (
       insert into access_tokens
-        (jti, client_id, subject, family_id, grant_id, scope, audience, issued_at, expires_at)
-      select jti, client_id, subject, family_id, grant_id, scope, audience, issued_at, expires_at
+        (jti, client_id, subject, family_id, grant_id, approval_id, scope, audience, issued_at, expires_at,
+         lineage, receipt, policy_version)
+      select jti, client_id, subject, family_id, grant_id, approval_id, scope, audience, issued_at, expires_at,
+         lineage, receipt, policy_version
       from json_populate_recordset(null::access_tokens, ${tokens}::text::json)
+    ), proven as (
+      insert into receipts (hash, jti, parent_hash, jws, created_at, expires_at)
+      select hash, jti, parent_hash, jws, created_at, expires_at
+      from json_populate_recordset(null::receipts, ${hops}::text::json)
     )
     insert into events (id, at, type, actor, subject, client_id, data, request_id, address)
     select id, at, type, actor, subject, client_id, data, request_id, address
@@ -90,9 +40,22 @@ const toJsonRow = (row: MintedToken["row"]) => ({
   subject: row.subject,
   family_id: row.familyId,
   grant_id: row.grantId,
+  approval_id: row.approvalId,
   scope: row.scope,
   audience: row.audience,
   issued_at: row.issuedAt,
+  expires_at: row.expiresAt,
+  lineage: row.lineage,
+  receipt: row.receipt,
+  policy_version: row.policyVersion,
+});
+
+const toReceiptJson = (row: ReceiptRow) => ({
+  hash: row.hash,
+  jti: row.jti,
+  parent_hash: row.parentHash,
+  jws: row.jws,
+  created_at: row.createdAt,
   expires_at: row.expiresAt,
 });
 
@@ -110,7 +73,10 @@ export async function storeAccessToken(tx: Context, { row }: MintedToken): Promi
 export type TokenFamily = typeof tokenFamilies.$inferInsert;
 
 /** The family of everything that will come from one authorization; it ends with `refreshTokenMaxAge`. */
-export function newFamily(ctx: Context, of: { id: string; grantId: string; clientId: string }): TokenFamily {
+export function newFamily(
+  ctx: Context,
+  of: { id: string; grantId: string; clientId: string; approvalId: string },
+): TokenFamily {
   const createdAt = ctx.now();
   return {
     ...of,
@@ -174,43 +140,74 @@ export function revokeAccessToken(ctx: Context, jti: string, event: Event): Prom
   });
 }
 
-/** What the database knows of an access token now: whether it still counts, and what is left of its scope. */
-export type TokenState =
-  | { live: false }
-  | { live: true; scope: readonly string[]; username: string | undefined };
+/** Tokens that end together: those of clients, of subjects (`user:<id>`), or single ones. */
+export type TokenSet =
+  | { clientIds: readonly string[] }
+  | { subjects: readonly string[] }
+  | { jtis: readonly string[] };
 
-/**
- * Asks the database whether a verified access token still counts (RFC 7662 §4). Never cached:
- * a stop anywhere is refused everywhere with the next question.
- */
-export async function findTokenState(ctx: Context, claims: AccessTokenClaims): Promise<TokenState> {
-  const [row] = await ctx.db
-    .select({
-      scope: accessTokens.scope,
-      revokedAt: accessTokens.revokedAt,
-      familyRevokedAt: tokenFamilies.revokedAt,
-      clientStatus: clients.status,
-      grantId: accessTokens.grantId,
-      grantStatus: grants.status,
-      grantScope: grants.scope,
-      userStatus: users.status,
-      role: users.role,
-      email: users.email,
-    })
-    .from(accessTokens)
-    .leftJoin(tokenFamilies, eq(tokenFamilies.id, accessTokens.familyId))
-    .leftJoin(clients, eq(clients.clientId, accessTokens.clientId))
-    .leftJoin(grants, eq(grants.id, accessTokens.grantId))
-    .leftJoin(users, eq(users.id, grants.userId))
-    .where(eq(accessTokens.jti, claims.jti));
-  if (!row || row.revokedAt || row.familyRevokedAt || row.clientStatus !== "active") return { live: false };
-  if (row.grantId === null) return { live: true, scope: row.scope, username: undefined };
-  if (row.grantStatus !== "active" || row.userStatus !== "active") return { live: false };
-  // The grant may have been narrowed since the token was signed, and the person may have another role.
-  const left = { resource: claims.aud, scope: intersectScope(row.scope, row.grantScope ?? []) };
-  const scope = await scopeOfRole(ctx, left, row.role ?? "member");
-  const emptied = row.scope.length > 0 && scope.length === 0;
-  return emptied ? { live: false } : { live: true, scope, username: row.email ?? undefined };
+/** Revokes every live token of a set, with the families of its clients or people; what descends from them dies with them. */
+export async function revokeTokens(tx: Context, set: TokenSet): Promise<number> {
+  const now = tx.now();
+  const families = familiesOf(set);
+  if (families) {
+    await tx.db
+      .update(tokenFamilies)
+      .set({ revokedAt: now, revokedBecause: "stopped" })
+      .where(and(families, isNull(tokenFamilies.revokedAt)));
+  }
+  const revoked = await tx.db
+    .update(accessTokens)
+    .set({ revokedAt: now })
+    .where(and(tokensOf(set), isNull(accessTokens.revokedAt), gt(accessTokens.expiresAt, now)))
+    .returning({ jti: accessTokens.jti });
+  return revoked.length;
+}
+
+function tokensOf(set: TokenSet) {
+  if ("clientIds" in set) return inArray(accessTokens.clientId, [...set.clientIds]);
+  if ("subjects" in set) return inArray(accessTokens.subject, [...set.subjects]);
+  return inArray(accessTokens.jti, [...set.jtis]);
+}
+
+function familiesOf(set: TokenSet) {
+  if ("clientIds" in set) return inArray(tokenFamilies.clientId, [...set.clientIds]);
+  if ("jtis" in set) return undefined;
+  const people = set.subjects
+    .filter((subject) => subject.startsWith("user:"))
+    .map((subject) => subject.slice(5));
+  const given = sql`select ${grants.id} from ${grants} where ${inArray(grants.userId, people)}`;
+  return people.length > 0 ? sql`${tokenFamilies.grantId} in (${given})` : undefined;
+}
+
+/** Holds a family back, its refresh tokens and all it made, or lets it go on (`null`). Says whether that was a change. */
+export async function freezeFamily(tx: Context, familyId: string, frozenAt: Date | null): Promise<boolean> {
+  const { frozenAt: held, id } = tokenFamilies;
+  const changed = await tx.db
+    .update(tokenFamilies)
+    .set({ frozenAt })
+    .where(and(eq(id, familyId), frozenAt ? isNull(held) : isNotNull(held)))
+    .returning({ id });
+  return changed.length > 0;
+}
+
+/** Holds tokens back, with all that descends from them, or lets them go on (`null`). Returns how many changed. */
+export async function freezeTokens(
+  tx: Context,
+  jtis: readonly string[],
+  frozenAt: Date | null,
+): Promise<number> {
+  const changed = await tx.db
+    .update(accessTokens)
+    .set({ frozenAt })
+    .where(
+      and(
+        inArray(accessTokens.jti, [...jtis]),
+        frozenAt ? isNull(accessTokens.frozenAt) : isNotNull(accessTokens.frozenAt),
+      ),
+    )
+    .returning({ jti: accessTokens.jti });
+  return changed.length;
 }
 
 /** Removes access tokens a day after they ended. */

@@ -1,7 +1,8 @@
 import { hash as argon2Hash, verify as argon2Verify } from "@node-rs/argon2";
-import { and, asc, eq, gt, isNull, sql } from "drizzle-orm";
+import { and, asc, eq, gt, inArray, isNull, sql } from "drizzle-orm";
 import type { Role } from "@/db/schema/resources";
-import { identities, signInLinks, users } from "@/db/schema/users";
+import type { PeopleRule } from "@/db/schema/trusted-issuers";
+import { identities, signInLinks, type UserStatus, users } from "@/db/schema/users";
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { hashSecret, newSecret, rowId } from "@/lib/ids";
@@ -48,7 +49,7 @@ export async function createLocalUser(
   });
 }
 
-/** Finds the person of a local account when the password is right; takes as long when there is none. */
+/** Finds the person of a local account, whatever its state, when the password is right; takes as long when there is none. */
 export async function verifyPassword(
   ctx: Context,
   email: string,
@@ -57,7 +58,7 @@ export async function verifyPassword(
   const user = await findLocalUser(ctx, email);
   noAccount ??= argon2Hash(newSecret(), ARGON2);
   const matches = await argon2Verify(user?.passwordHash ?? (await noAccount), password);
-  return user?.passwordHash && matches && user.status === "active" ? user : undefined;
+  return user?.passwordHash && matches ? user : undefined;
 }
 
 /** What a provider says of the person it signed in. */
@@ -72,48 +73,104 @@ export type ProviderIdentity = {
 
 /** The person behind a provider's identity, made known on their first sign-in (product decision D19). */
 export function upsertProviderUser(ctx: Context, identity: ProviderIdentity): Promise<User> {
-  const { issuer, sub, email, name } = identity;
   return inTransaction(ctx, async (tx) => {
-    // Two first sign-ins at once: the second waits here for the first.
-    await tx.db.execute(sql`select pg_advisory_xact_lock(hashtextextended(${`${issuer} ${sub}`}, 0))`);
-    const [known] = await tx.db
-      .select({ userId: identities.userId })
-      .from(identities)
-      .where(and(eq(identities.issuer, issuer), eq(identities.sub, sub)));
-    if (known) return updateProviderUser(tx, known.userId, identity);
-    const [user] = await tx.db
-      .insert(users)
-      .values({ id: rowId(tx.now()), email, name, role: identity.role ?? "member", createdAt: tx.now() })
-      .returning();
-    if (!user) throw new Error("an insert without conflict clause returns its row");
-    await tx.db.insert(identities).values({ issuer, sub, userId: user.id, createdAt: tx.now() });
-    await record(tx, {
-      type: "user.created",
-      actor: "system",
-      subject: `user:${user.id}`,
-      data: { role: user.role, provider: issuer },
-    });
-    return user;
+    await lockIdentity(tx, identity);
+    const known = await findByIdentity(tx, identity);
+    return known ? updateProviderUser(tx, known, identity) : createProviderUser(tx, identity);
   });
+}
+
+/** Two first sign-ins at once: the second waits here for the first. */
+async function lockIdentity(tx: Context, { issuer, sub }: { issuer: string; sub: string }): Promise<void> {
+  await tx.db.execute(sql`select pg_advisory_xact_lock(hashtextextended(${`${issuer} ${sub}`}, 0))`);
+}
+
+async function createProviderUser(
+  tx: Context,
+  { issuer, sub, email, name, role = "member" }: ProviderIdentity,
+): Promise<User> {
+  const [user] = await tx.db
+    .insert(users)
+    .values({ id: rowId(tx.now()), email, name, role, createdAt: tx.now() })
+    .returning();
+  if (!user) throw new Error("an insert without conflict clause returns its row");
+  await tx.db.insert(identities).values({ issuer, sub, userId: user.id, createdAt: tx.now() });
+  await record(tx, {
+    type: "user.created",
+    actor: "system",
+    subject: `user:${user.id}`,
+    data: { role: user.role, provider: issuer },
+  });
+  return user;
 }
 
 async function updateProviderUser(
   tx: Context,
-  id: string,
+  before: User,
   { email, name, role }: ProviderIdentity,
 ): Promise<User> {
-  const before = await findUser(tx, id);
   const [user] = await tx.db
     .update(users)
     .set({ email, name, ...(role ? { role } : {}) })
-    .where(eq(users.id, id))
+    .where(eq(users.id, before.id))
     .returning();
-  if (!user || !before) throw new Error(`identity without its user ${id}`);
+  if (!user) throw new Error(`identity without its user ${before.id}`);
   if (user.role !== before.role) {
     const data = { before: before.role, after: user.role };
-    await record(tx, { type: "user.updated", actor: "system", subject: `user:${id}`, data });
+    await record(tx, { type: "user.updated", actor: "system", subject: `user:${user.id}`, data });
   }
   return user;
+}
+
+/** Who a trusted issuer says the subject of an assertion is. */
+export type ForeignIdentity = {
+  issuer: string;
+  sub: string;
+  email?: string | undefined;
+  /** Whether the issuer says that it has verified the e-mail. */
+  emailVerified?: boolean | undefined;
+  name?: string | undefined;
+};
+
+/**
+ * The active person behind a trusted issuer's identity. Nobody is found by e-mail, nobody known is changed, and who is
+ * new is made known only where the rule says so (product decision D19).
+ */
+export async function linkPerson(
+  tx: Context,
+  identity: ForeignIdentity,
+  rule: PeopleRule,
+): Promise<User | undefined> {
+  const known = await findByIdentity(tx, identity);
+  const person = known ?? (mayComeIn(identity, rule) ? await createLinked(tx, identity) : undefined);
+  return person?.status === "active" ? person : undefined;
+}
+
+function mayComeIn({ email, emailVerified }: ForeignIdentity, rule: PeopleRule): boolean {
+  if (!rule.create) return false;
+  if (rule.allowedDomains.length === 0) return true;
+  const domain = email?.slice(email.lastIndexOf("@") + 1).toLowerCase();
+  return emailVerified === true && domain !== undefined && rule.allowedDomains.includes(domain);
+}
+
+const createLinked = (ctx: Context, identity: ForeignIdentity): Promise<User> =>
+  inTransaction(ctx, async (tx) => {
+    await lockIdentity(tx, identity);
+    const { issuer, sub, email = "", name = email || sub } = identity;
+    const known = await findByIdentity(tx, identity);
+    return known ?? createProviderUser(tx, { issuer, sub, email, name });
+  });
+
+async function findByIdentity(
+  ctx: Context,
+  { issuer, sub }: { issuer: string; sub: string },
+): Promise<User | undefined> {
+  const [known] = await ctx.db
+    .select({ user: users })
+    .from(identities)
+    .innerJoin(users, eq(users.id, identities.userId))
+    .where(and(eq(identities.issuer, issuer), eq(identities.sub, sub)));
+  return known?.user;
 }
 
 /** The person of a local account, whatever its state. */
@@ -133,6 +190,23 @@ export const listUsers = (ctx: Context): Promise<User[]> =>
 /** Notes a sign-in, on the person's row. */
 export async function touchUser(ctx: Context, id: string): Promise<void> {
   await ctx.db.update(users).set({ lastSignInAt: ctx.now() }).where(eq(users.id, id));
+}
+
+/** What leads to a status: nobody is brought back from the dead by thawing. */
+const COMES_FROM: Record<UserStatus, readonly UserStatus[]> = {
+  active: ["frozen"],
+  frozen: ["active"],
+  disabled: ["active", "frozen"],
+};
+
+/** Gives a person another status within the caller's transaction, which records the event; false: not from the one they have. */
+export async function changeUserStatus(tx: Context, id: string, status: UserStatus): Promise<boolean> {
+  const changed = await tx.db
+    .update(users)
+    .set({ status })
+    .where(and(eq(users.id, id), inArray(users.status, [...COMES_FROM[status]])))
+    .returning({ id: users.id });
+  return changed.length > 0;
 }
 
 /** A one-time sign-in link's token for a person, good for an hour (product decision D16). */

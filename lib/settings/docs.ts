@@ -4,7 +4,7 @@ import { Provider } from "./providers";
 import { DEPENDENT_DEFAULTS, environmentName, type SettingName, Settings, settingNames } from "./schema";
 
 /** The chapters of the configuration page, and the order of the settings in them. */
-export const GROUPS: readonly { title: string; keys: readonly SettingName[] }[] = [
+export const GROUPS: readonly { title: string; about?: string; keys: readonly SettingName[] }[] = [
   { title: "Basics", keys: ["serverUrl", "host", "port", "secretKey", "logLevel"] },
   {
     title: "Database",
@@ -35,6 +35,36 @@ export const GROUPS: readonly { title: string; keys: readonly SettingName[] }[] 
       "refreshTokenMaxAge",
       "refreshOverlap",
       "authorizationCodeTtl",
+      "exchangeTokenTtl",
+      "chainingGrantTtl",
+      "txnTokenTtl",
+    ],
+  },
+  {
+    title: "Delegation",
+    keys: [
+      "maxDelegationDepth",
+      "delegationRootInAct",
+      "trustedOidcIssuers",
+      "trustedOidcAudience",
+      "trustedChainingIssuers",
+      "trustedChainingTargets",
+      "chainingClaimsPolicy",
+      "txnTokenTrustDomain",
+    ],
+  },
+  {
+    title: "Services of your own",
+    about: "What they are asked and what they answer is on [a page of its own](providers.md).",
+    keys: [
+      "policyProvider",
+      "policyUrl",
+      "claimEnricher",
+      "claimEnricherUrl",
+      "attestationProvider",
+      "attestationUrl",
+      "providerTimeout",
+      "providerSecret",
     ],
   },
   { title: "Keys", keys: ["signingAlgorithm", "jwksRotationDays", "jwksAutoRotate"] },
@@ -71,9 +101,10 @@ const PROVIDER_EXAMPLE = `# One sign-in provider; docs/configuration.md shows se
 
 /** The text of `docs/configuration.md`, for operators. */
 export function configurationPage(): string {
-  const chapters = GROUPS.flatMap(({ title, keys }) => {
+  const chapters = GROUPS.flatMap(({ title, about, keys }) => {
     const rows = keys.map((key) => [`\`${environmentName(key)}\``, defaultInWords(key), `${meaning(key)}.`]);
-    const chapter = `## ${title}\n\n${table(["Variable", "Default", "Meaning"], rows)}`;
+    const parts = [`## ${title}`, about, table(["Variable", "Default", "Meaning"], rows)];
+    const chapter = parts.filter((part) => part !== undefined).join("\n\n");
     return title === "Sign-in" ? [chapter, providerChapter()] : [chapter];
   });
   return [INTRODUCTION, ...chapters, aliasChapter(), foreignChapter()].join("\n\n").concat("\n");
@@ -118,7 +149,7 @@ ${table(["Variable", "Why"], rows)}
 
 So are the settings of features that a later release brings: ${later.join(", ")}.
 
-These stop the start when they name a Python class, which this server cannot load.
+These stop the start when they name a Python class, which this server cannot load. So do \`AUTHGENT_POLICY_PROVIDER\`, \`AUTHGENT_CLAIM_ENRICHER\` and \`AUTHGENT_ATTESTATION_PROVIDER\`, whose \`http\` asks a service of yours instead.
 
 ${table(["Variable", "Instead"], classes)}
 

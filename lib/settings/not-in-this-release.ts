@@ -4,23 +4,12 @@ export const LATER = "this release does not have the feature yet";
 /** Settings of the systems we take over from that change nothing here, and why. */
 export const WITHOUT_EFFECT: ReadonlyMap<string, string> = new Map([
   ...[
-    "EXCHANGE_TOKEN_TTL",
-    "MAX_DELEGATION_DEPTH",
-    "DELEGATION_ROOT_IN_ACT",
     "HITL_TIMEOUT",
     "HITL_SCOPES",
-    "TRUSTED_OIDC_ISSUERS",
-    "TRUSTED_OIDC_AUDIENCE",
     "WEBHOOK_URL",
     "WEBHOOK_HMAC_SECRET",
     "WEBHOOK_RETRIES",
     "WEBHOOK_BACKOFF",
-    "TRUSTED_CHAINING_TARGETS",
-    "TRUSTED_CHAINING_ISSUERS",
-    "CHAINING_GRANT_TTL",
-    "CHAINING_CLAIMS_POLICY",
-    "TXN_TOKEN_TRUST_DOMAIN",
-    "TXN_TOKEN_TTL",
     "SCAN_RATE_LIMIT",
     "BADGE_RATE_LIMIT",
     "SCAN_CACHE_TTL_SECONDS",
@@ -38,7 +27,6 @@ export const WITHOUT_EFFECT: ReadonlyMap<string, string> = new Map([
   ["AUTHGENT_DPOP_CHAIN_POLICY", "no system ever read it"],
   ["AUTHGENT_DELEGATION_SCOPE_REDUCTION", "a delegated scope only ever shrinks"],
   ["AUTHGENT_DEBUG", "AUTHGENT_LOG_LEVEL=debug writes more to the log"],
-  ["AUTHGENT_PROVIDER_TIMEOUT", "there are no provider classes to wait for"],
   ["AUTHGENT_SCOPE_MAPPINGS", "no system ever read it"],
   ["AUTHGENT_CUSTOM_GRANT_HANDLERS", "no system ever read it"],
   [
@@ -56,18 +44,12 @@ export const WITHOUT_EFFECT: ReadonlyMap<string, string> = new Map([
 
 /** Settings that named a Python class to load, and what stands in its place. */
 export const CLASS_PATHS: ReadonlyMap<string, string> = new Map([
-  ["AUTHGENT_ATTESTATION_PROVIDER", "this release has no attestation"],
-  [
-    "AUTHGENT_POLICY_PROVIDER",
-    "AUTHGENT_REGISTRATION_POLICY and AUTHGENT_SCOPES_SUPPORTED say what clients may do",
-  ],
   ["AUTHGENT_HITL_PROVIDER", "AUTHGENT_CONSENT_MODE says where a person answers"],
   [
     "AUTHGENT_KEY_PROVIDER",
     "AUTHGENT_SIGNING_ALGORITHM and AUTHGENT_JWKS_ROTATION_DAYS say how keys are made",
   ],
   ["AUTHGENT_EVENT_EMITTER", "every event is a row of the database at AUTHGENT_DATABASE_URL"],
-  ["AUTHGENT_CLAIM_ENRICHER", "the claims of an access token are those of RFC 9068"],
 ]);
 
 /** The built-in choices of those settings, which need no class. */

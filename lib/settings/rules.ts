@@ -1,9 +1,16 @@
-import type { Settings } from "./schema";
+import { environmentName, type Settings } from "./schema";
 
 type Rule = { broken: (settings: Settings) => boolean; sentence: string };
 
 const NOT_LOCAL =
   "outside local mode (local mode needs loopback hosts in both AUTHGENT_SERVER_URL and AUTHGENT_HOST)";
+
+/** Who answers a question, and the setting that says where. */
+const SERVICES = [
+  ["policyProvider", "policyUrl"],
+  ["claimEnricher", "claimEnricherUrl"],
+  ["attestationProvider", "attestationUrl"],
+] as const;
 
 /** What settings must be true of together; each sentence says what to change. */
 const RULES: readonly Rule[] = [
@@ -31,6 +38,11 @@ const RULES: readonly Rule[] = [
     broken: (s) => s.migrationDatabaseUrl !== undefined && s.databaseUrl.startsWith("pglite:"),
     sentence: "AUTHGENT_MIGRATION_DATABASE_URL needs AUTHGENT_DATABASE_URL to be postgres://… as well.",
   },
+  ...SERVICES.map(([provider, url]) => ({
+    // A URL without http would be a service that its operator believes to be asked.
+    broken: (s: Settings) => (s[provider] === "http") !== (s[url] !== undefined),
+    sentence: `${environmentName(provider)}=http and ${environmentName(url)} need each other: set both, or neither.`,
+  })),
 ];
 
 /** The rules between settings that these settings break. */

@@ -1,5 +1,7 @@
 import { z } from "zod";
+import { delegationSettings } from "./delegation";
 import type { SignInProvider } from "./providers";
+import { serviceSettings } from "./services";
 import {
   flag,
   issuerProblem,
@@ -140,6 +142,9 @@ export const Settings = z.object({
     .default(60)
     .describe("Seconds that an authorization code lives, at most 600"),
 
+  ...delegationSettings,
+  ...serviceSettings,
+
   signingAlgorithm: oneOf("ES256", "RS256", "Ed25519")
     .default("ES256")
     .describe("Algorithm of new signing keys: `ES256`, `RS256` or `Ed25519`"),
@@ -170,6 +175,7 @@ type Resolved = {
   readonly serverUrl: string;
   readonly registrationPolicy: NonNullable<z.output<typeof Settings>["registrationPolicy"]>;
   readonly clientCredentialsTtl: number;
+  readonly trustedOidcAudience: string;
   readonly logLevel: NonNullable<z.output<typeof Settings>["logLevel"]>;
   readonly tokenRateLimit: number;
   readonly registerRateLimit: number;
@@ -196,6 +202,7 @@ export const DEPENDENT_DEFAULTS: Partial<Record<SettingName, string>> = {
   secretKey: "made at the first start, in local mode",
   registrationPolicy: "`open` in local mode, else `constrained`",
   clientCredentialsTtl: "`AUTHGENT_ACCESS_TOKEN_TTL`",
+  trustedOidcAudience: "`AUTHGENT_SERVER_URL`",
   refreshOverlap: "`60` for public clients, `10` for confidential ones",
   logLevel: "`info`; `warn` in local mode, so that the terminal stays readable",
   tokenRateLimit: "`100`; `6000` in local mode",

@@ -51,17 +51,25 @@ function splitList(raw: string): unknown {
 /** "scope-token = 1*( %x21 / %x23-5B / %x5D-7E )" (RFC 6749 §3.3). */
 export const scopeToken = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, "must list scopes (RFC 6749 §3.3)");
 
-/** An https URL without query or fragment, or an http one on this machine (RFC 8414 §2). */
-export function issuerProblem(value: string): string | undefined {
+/** An https URL, or an http one on this machine, that carries no credentials. */
+export function urlProblem(value: string): string | undefined {
   if (!URL.canParse(value)) return "must be a URL such as https://auth.example.com";
   const url = new URL(value);
   if (url.protocol !== "https:" && !(url.protocol === "http:" && isLoopbackHost(url.hostname))) {
     return "must begin with https:// (http:// is for localhost only)";
   }
   if (url.username || url.password) return "must not carry a user name or a password";
-  // "using the https scheme that has no query or fragment components"
-  if (/[?#]/.test(value)) return "must have no query and no fragment";
+  if (value.includes("#")) return "must have no fragment";
   return undefined;
+}
+
+/** An https URL without query or fragment, or an http one on this machine (RFC 8414 §2). */
+export function issuerProblem(value: string): string | undefined {
+  // "using the https scheme that has no query or fragment components"
+  return (
+    urlProblem(value.replace(/[?#].*$/s, "")) ??
+    (/[?#]/.test(value) ? "must have no query and no fragment" : undefined)
+  );
 }
 
 /** Turns a function that finds a problem into a check of the value. */

@@ -8,7 +8,7 @@ import { users } from "@/db/schema/users";
 import { issueCsrfToken } from "@/lib/http/csrf";
 import { narrowGrant, stopGrant } from "@/lib/services/grants";
 import { JWKS_MAX_AGE, rotateKeys } from "@/lib/services/keys";
-import { type App, basic, type Person, refusalOf, type Tokens } from "@/test/support/client";
+import { type App, basic, type Person, refusalOf, type Tokens, tokensOf } from "@/test/support/client";
 import { twoInstances } from "@/test/support/context";
 import { operate, PUBLIC_ENV, type PublicServer, publicServer } from "@/test/support/public-server";
 import { claimsOf, ownSigner } from "@/test/support/signer";
@@ -372,7 +372,11 @@ describe("180, 201: what is taken back is refused by the other instance", () => 
     aSecondLater();
     expect(await refreshed()).toEqual({ status: 401, error: "invalid_client" });
     await s.setClientStatus(app, "active");
-    expect((await judge(tokens.access_token, other)).mcp).toBe(200);
+    // What the app held is dead; what the person allowed is not, once the operator lets the app go on.
+    expect(await judge(tokens.access_token, other)).toEqual(DEAD);
+    for (const { t } of [s, other]) t.advance(1);
+    const { access_token } = await tokensOf(await other.c.refresh(app, tokens.refresh_token));
+    expect((await judge(access_token, other)).mcp).toBe(200);
   });
 
   it("a disabled service", async () => {

@@ -12,12 +12,12 @@ beforeAll(async () => {
 
 describe("GET /health and /ready", () => {
   it("both answer 200, need no credential, and are not stored", async () => {
-    for (const [path, status] of [
-      ["/health", "ok"],
-      ["/ready", "ready"],
+    for (const [path, body] of [
+      ["/health", { status: "ok" }],
+      ["/ready", { status: "ready", db: "ok", keys: "ok" }],
     ] as const) {
       const response = await c.call(path);
-      expect([response.status, await response.json()]).toEqual([200, { status }]);
+      expect([response.status, await response.json()]).toEqual([200, body]);
       expect(response.headers.get("cache-control")).toBe("no-store");
     }
   });

@@ -276,7 +276,7 @@ describe("POST /clients, GET and PATCH /clients/one", () => {
     expect([shown.client_id, shown.client_name, "client_secret" in shown]).toEqual([client_id, "Job", false]);
   });
 
-  it("disables a client and enables it again; its tokens count accordingly", async () => {
+  it("disables a client and enables it again; the tokens it had stay dead, new ones count", async () => {
     const { client_id, client_secret } = await (await c.json("/clients", newClient(), KEY)).json();
     const app = { clientId: client_id, secret: client_secret, redirectUri: "" };
     const { access_token } = await (await c.token(app, { grant_type: "client_credentials" })).json();
@@ -285,7 +285,10 @@ describe("POST /clients, GET and PATCH /clients/one", () => {
     expect((await c.token(app, { grant_type: "client_credentials" })).status).toBe(401);
     expect(await c.introspect(access_token)).toEqual({ active: false });
     expect((await (await set("active")).json()).status).toBe("active");
-    expect((await c.introspect(access_token)).active).toBe(true);
+    expect(await c.introspect(access_token)).toEqual({ active: false });
+    t.advance(1);
+    const again = await (await c.token(app, { grant_type: "client_credentials" })).json();
+    expect((await c.introspect(again.access_token)).active).toBe(true);
   });
 
   it("a client that is not there is 404", async () => {

@@ -56,7 +56,7 @@ const Document = z.strictObject({
   ),
   components: z.strictObject({
     schemas: z.record(z.string(), z.record(z.string(), z.unknown())),
-    securitySchemes: z.record(z.string(), z.record(z.string(), z.string())),
+    securitySchemes: z.record(z.string(), z.looseObject({ type: z.string() })),
   }),
 });
 

@@ -1,0 +1,79 @@
+import type { ChainProof, ProvenHop } from "@/lib/oauth/chain-proof";
+import { formatScope } from "@/lib/oauth/scope";
+
+type Proven = Extract<ChainProof, { ok: true }>;
+
+/** A proof as a person reads it: where the chain started, a line for each hop, the verdict. */
+export function chainReport(
+  proof: ChainProof,
+  { now, keysGiven }: { now: Date; keysGiven: boolean },
+): string {
+  if (!proof.ok) return ["Not proven:", ...proof.problems.map((problem) => `  ${plain(problem)}`)].join("\n");
+  return [
+    `Issued by ${plain(proof.issuer)} for ${plain(proof.origin.sub)}.`,
+    "",
+    ...table([HEAD, originLine(proof, now), ...proof.hops.map((hop, index) => hopLine(hop, index, now))]),
+    "",
+    verdict(proof),
+    ...(keysGiven
+      ? []
+      : [
+          "The keys came from the bundle itself. Trust in them is yours: pass --jwks to prove with keys you know.",
+        ]),
+  ].join("\n");
+}
+
+const HEAD = ["", "WHO", "SCOPE", "DROPPED", "FOR", "TIME", "ALLOWED BY"];
+
+function originLine({ origin }: Proven, now: Date): readonly string[] {
+  if ("issuer" in origin) return ["start", origin.sub, "", "", `as ${origin.issuer} says`, "", ""];
+  const { client_id, scope, aud, exp, grant, approval } = origin;
+  const allowed = [grant && `grant ${grant}`, approval && `approval ${approval}`].filter(Boolean).join(", ");
+  return ["start", client_id, scope || NONE, "", aud, timeLeft(new Date(exp * 1000), now), allowed];
+}
+
+function hopLine(hop: ProvenHop, index: number, now: Date): readonly string[] {
+  const { actor, audience, scopeBefore, scopeAfter, dropped, expiresAt, policy, approval } = hop;
+  const after = formatScope(scopeAfter) || NONE;
+  return [
+    String(index + 1),
+    actor,
+    scopeBefore ? `${formatScope(scopeBefore) || NONE} → ${after}` : after,
+    formatScope(dropped),
+    audience,
+    timeLeft(expiresAt, now),
+    approval ? `${policy}, approval ${approval}` : policy,
+  ];
+}
+
+const NONE = "nothing";
+
+function timeLeft(end: Date, now: Date): string {
+  const seconds = Math.floor((end.getTime() - now.getTime()) / 1000);
+  return seconds > 0 ? `${seconds} s left` : "ended";
+}
+
+function verdict({ hops, expired }: Proven): string {
+  const chain =
+    hops.length === 0
+      ? "Proven: nobody was delegated to."
+      : `Proven: ${hops.length} ${hops.length === 1 ? "hop" : "hops"}, and none gave more than there was before it.`;
+  const still = expired
+    ? "The token has expired."
+    : "Whether the token was revoked since, only the server knows.";
+  return `${chain} ${still}`;
+}
+
+function table(rows: readonly (readonly string[])[]): readonly string[] {
+  const cells = rows.map((row) => row.map(plain));
+  const widths = HEAD.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  return cells.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
+}
+
+/** Text that somebody else signed, for a terminal: nothing in it moves the cursor or turns the line around. */
+const plain = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, "?");

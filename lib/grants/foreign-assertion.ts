@@ -1,0 +1,80 @@
+import type { Context } from "@/lib/context";
+import { type ErrorCode, OAuthError } from "@/lib/errors";
+import { decodeAssertion } from "@/lib/oauth/assertion";
+import { identityOf, type VerifiedAssertion, verifyAssertion } from "@/lib/services/assertions";
+import { linkPerson, type User } from "@/lib/services/users";
+import type { Use } from "./once";
+
+/** Verifies what another server asserts, with nothing in it that we would have to obey and cannot. */
+export async function verifyForeign(
+  ctx: Context,
+  token: string,
+  expected: Parameters<typeof verifyAssertion>[2],
+): Promise<VerifiedAssertion> {
+  refuseOwn(ctx, token, expected.code);
+  const assertion = await verifyAssertion(ctx, token, expected);
+  refuseLimits(assertion, expected.code);
+  if (assertion.purpose !== "workload") refuseMachine(assertion, expected.code);
+  return assertion;
+}
+
+/** Nobody redeems their own word, whatever the operator trusts (draft-ietf-oauth-identity-assertion-authz-grant-04). */
+function refuseOwn({ settings }: Context, token: string, code: ErrorCode): void {
+  const { iss } = decodeAssertion(token).claims;
+  if (typeof iss !== "string" || iss.replace(/\/$/, "") !== settings.serverUrl) return;
+  throw new OAuthError(code, "This server issued the assertion itself: redeem it at the server it is for.");
+}
+
+/** A limit that is not understood is not ignored: the token would say more than the assertion. */
+const LIMITS = {
+  cnf: "Get an assertion without cnf: this server cannot check yet that the caller holds its key.",
+  authorization_details:
+    "Get an assertion without authorization_details: this server knows no types of them.",
+  tenant: "Get an assertion of an issuer that has one tenant: this server does not tell tenants apart.",
+};
+
+function refuseLimits({ claims }: VerifiedAssertion, code: ErrorCode): void {
+  for (const [name, description] of Object.entries(LIMITS))
+    if (claims[name] !== undefined)
+      throw new OAuthError(code, description, { reason: `the assertion has ${name}` });
+}
+
+/** A server of our kind names its agents so: taken for a person, one would seem to have a human at the root (D7). */
+function refuseMachine({ claims }: VerifiedAssertion, code: ErrorCode): void {
+  if (!claims.sub.startsWith("client:") && claims.human_root !== false) return;
+  throw new OAuthError(
+    code,
+    "The assertion is about no person. Ask the operator of this server to map the agent as a workload.",
+    { reason: "the subject is a client" },
+  );
+}
+
+/** What makes an assertion good for one use; undefined where nothing in it does. */
+export const singleUse = ({ issuer, purpose, claims }: VerifiedAssertion): Use | undefined =>
+  claims.jti === undefined
+    ? undefined
+    : { kind: purpose, issuer: issuer.issuer, jti: claims.jti, expiresAt: new Date(claims.exp * 1000) };
+
+/** Stands for a person whom nobody has seen before, while it is decided whether they get a token. */
+export const NEWCOMER = "user:new";
+
+/** The active person an assertion is about, if they are known already. */
+export const findPerson = (ctx: Context, assertion: VerifiedAssertion): Promise<User | undefined> =>
+  linkPerson(ctx, identityOf(assertion), { create: false, allowedDomains: [] });
+
+/** Makes the person of an assertion known where the issuer's rule says so (product decision D19). */
+export async function admitPerson(
+  ctx: Context,
+  assertion: VerifiedAssertion,
+  code: ErrorCode,
+): Promise<User> {
+  const person = await linkPerson(ctx, identityOf(assertion), assertion.issuer.people);
+  if (person) return person;
+  throw new OAuthError(
+    code,
+    "Ask the operator of this server to let this person in: nobody here is known by this sub.",
+    {
+      reason: "the person is unknown and may not come in, or is not active",
+    },
+  );
+}

@@ -1,0 +1,95 @@
+import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { formatScope, narrowScope, parseScope } from "@/lib/oauth/scope";
+import { GRANT_TYPES } from "@/lib/oauth/token-types";
+import { matchWorkload, type VerifiedAssertion } from "@/lib/services/assertions";
+import { type Client, findClientRecently, touchClient } from "@/lib/services/clients";
+import { mintAccessToken } from "@/lib/services/issuing";
+import { meantScope, ownScope, resolveTarget } from "@/lib/services/targets";
+import { singleUse } from "../foreign-assertion";
+import type { TokenRequest, TokenResponse } from "../grant";
+import { oneResource } from "../one-resource";
+import { storeRedeemed } from "./store";
+
+/** The agent's client that a workload acts as; `named` is what the request calls it, if it calls it anything. */
+export async function clientOfWorkload(
+  ctx: Context,
+  { issuer, claims }: VerifiedAssertion,
+  named: string | undefined,
+): Promise<Client> {
+  const clientId = matchWorkload(issuer, claims)?.clientId;
+  const client = clientId === undefined ? undefined : await findClientRecently(ctx, clientId);
+  if (client?.status === "frozen") {
+    throw new OAuthError(
+      "unauthorized_client",
+      "The agent of this workload is frozen: wait until it is thawed.",
+      {
+        detail: "agent_frozen",
+      },
+    );
+  }
+  if (client?.status !== "active") {
+    throw new OAuthError(
+      "unauthorized_client",
+      "Ask the operator of this server to map this workload to an agent.",
+      {
+        reason: clientId === undefined ? "no rule fits the claims" : "the mapped client is not active",
+      },
+    );
+  }
+  if (named !== undefined && named !== client.clientId) throw anothersAssertion();
+  return client;
+}
+
+const anothersAssertion = () =>
+  new OAuthError(
+    "invalid_grant",
+    "The assertion is of another agent's workload. Leave client_id out, or send that agent's.",
+  );
+
+/**
+ * A token for an agent that its platform vouches for. An assertion serves once, but until it ends where it has no
+ * `jti` or its rule says so: some platforms hand the same one out again and again.
+ */
+export async function redeemForWorkload(
+  ctx: Context,
+  assertion: VerifiedAssertion,
+  { client, params, resources, address }: TokenRequest<{ scope?: string | undefined }>,
+): Promise<TokenResponse> {
+  await clientOfWorkload(ctx, assertion, client.clientId);
+  const { clientId } = client;
+  const asked = parseScope(params.scope);
+  const target = await resolveTarget(ctx, client, oneResource(resources) ?? client.allowedResources[0]);
+  const held = limited(ownScope(ctx, { client, target, asked }), assertion);
+  const scope = narrowScope(held, meantScope(held, asked));
+  const ttl = ctx.settings.accessTokenTtl;
+  const subject = `client:${clientId}`;
+  const grantType = GRANT_TYPES.jwtBearer;
+  const minted = await mintAccessToken(ctx, {
+    grantType,
+    clientId,
+    subject,
+    scope,
+    audience: target.resource,
+    ttl,
+  });
+  const { issuer, claims } = assertion;
+  const event = {
+    type: "token.issued" as const,
+    actor: subject,
+    subject: `token:${minted.row.jti}`,
+    clientId,
+    data: {
+      ...{ grantType, principal: subject, scope, audience: target.resource },
+      ...{ issuer: issuer.issuer, workload: claims.sub, ...(claims.jti && { assertion: claims.jti }) },
+    },
+    address,
+  };
+  const isReusable = matchWorkload(issuer, claims)?.reusable === true;
+  await storeRedeemed(ctx, { row: minted.row, event }, isReusable ? undefined : singleUse(assertion));
+  ctx.defer(() => touchClient(ctx, client));
+  return { access_token: minted.token, token_type: "Bearer", expires_in: ttl, scope: formatScope(scope) };
+}
+
+const limited = (scope: readonly string[], { issuer }: VerifiedAssertion): readonly string[] =>
+  issuer.scope ? scope.filter((name) => issuer.scope?.includes(name)) : scope;

@@ -1,0 +1,119 @@
+import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { timeOrderedUuid } from "@/lib/ids";
+import { actorsOf } from "@/lib/oauth/actor";
+import { RECEIPT_TYPE, receiptClaims, receiptHash } from "@/lib/oauth/receipt";
+import { formatScope } from "@/lib/oauth/scope";
+import { GRANT_TYPES, TOKEN_TYPES } from "@/lib/oauth/token-types";
+import { touchClient } from "@/lib/services/clients";
+import { mintAccessToken, requireAllowed } from "@/lib/services/issuing";
+import { receiptRow } from "@/lib/services/receipts";
+import type { TokenResponse } from "../grant";
+import { storeExchanged } from "./commit";
+import { type Plan, planExchange } from "./plan";
+import type { Exchange } from "./requested-token";
+
+/** Issues the access token of an exchange with the receipt of the hop (RFC 8693 §2.2.1). */
+export async function issueAccessToken(ctx: Context, exchange: Exchange): Promise<TokenResponse> {
+  const { asked, subject, address } = exchange;
+  const plan = await planExchange(ctx, asked, subject);
+  const policyVersion = requireAllowed(plan.decision);
+  // Read once: the receipt and the token must name the same end, however long it takes to make both.
+  const issuedAt = ctx.now();
+  const ttl = remainingSeconds(issuedAt, exchange, ctx.settings.exchangeTokenTtl);
+  if (subject.admit) return issueAccessToken(ctx, { ...exchange, subject: await subject.admit() });
+  const { clientId } = asked.client;
+  const jti = timeOrderedUuid(issuedAt);
+  const receipt = await signReceipt(ctx, exchange, plan, { jti, issuedAt, ttl, policyVersion });
+  const { act, scope, target } = plan;
+  const minted = await mintAccessToken(ctx, {
+    grantType: GRANT_TYPES.tokenExchange,
+    clientId,
+    subject: subject.sub,
+    scope,
+    audience: target.resource,
+    ttl,
+    grantId: subject.grantId,
+    familyId: subject.familyId,
+    approvalId: subject.approvalId,
+    authTime: subject.authTime,
+    amr: subject.amr,
+    chainedFrom: subject.issuer,
+    delegated: { jti, issuedAt, act, lineage: lineageOf(exchange), receipt: receipt.hash, policyVersion },
+  });
+  await storeExchanged(ctx, subject, {
+    row: minted.row,
+    receipt,
+    event: {
+      type: "token.exchanged",
+      actor: `client:${clientId}`,
+      subject: `token:${jti}`,
+      clientId,
+      data: {
+        principal: subject.sub,
+        actors: actorsOf(act),
+        parent: subject.lineage.at(-1) ?? null,
+        scope,
+        audience: target.resource,
+        receipt: receipt.hash,
+        policy: policyVersion,
+        ...(subject.issuer && { issuer: subject.issuer }),
+        ...(subject.grantId && { grant: subject.grantId }),
+      },
+      address,
+    },
+  });
+  ctx.defer(() => touchClient(ctx, asked.client));
+  return {
+    access_token: minted.token,
+    issued_token_type: TOKEN_TYPES.accessToken,
+    token_type: "Bearer",
+    expires_in: ttl,
+    scope: formatScope(scope),
+  };
+}
+
+/** What comes of a token never outlives it, nor the actor token it was made with. */
+export function remainingSeconds(
+  now: Date,
+  { subject, actorToken }: Pick<Exchange, "subject" | "actorToken">,
+  ttl: number,
+): number {
+  const ends = [subject.expiresAt, ...(actorToken ? [actorToken.expiresAt] : [])].map((at) => at.getTime());
+  const seconds = Math.min(ttl, Math.floor((Math.min(...ends) - now.getTime()) / 1000));
+  if (seconds >= 1) return seconds;
+  throw new OAuthError("invalid_request", "The subject_token ends within a second. Get a new one.");
+}
+
+/** Everything the new token dies with. */
+const lineageOf = ({ subject, actorToken }: Exchange): readonly string[] => [
+  ...new Set([...subject.lineage, ...(actorToken?.lineage ?? [])]),
+];
+
+type Hop = { jti: string; issuedAt: Date; ttl: number; policyVersion: string };
+
+async function signReceipt(
+  ctx: Context,
+  { subject, actorToken, asked }: Exchange,
+  plan: Plan,
+  { jti, issuedAt, ttl, policyVersion }: Hop,
+) {
+  const claims = receiptClaims({
+    issuer: ctx.settings.serverUrl,
+    issuedAt,
+    jti,
+    sub: subject.sub,
+    clientId: asked.client.clientId,
+    act: plan.act,
+    audience: plan.target.resource,
+    scope: plan.scope,
+    expiresAt: new Date(issuedAt.getTime() + ttl * 1000),
+    subject: subject.proof,
+    actorToken: actorToken?.id,
+    policy: policyVersion,
+    approval: subject.approvalId,
+    grant: subject.grantId,
+  });
+  const jws = await ctx.keys.sign(RECEIPT_TYPE, claims);
+  return receiptRow(ctx, { jws, hash: receiptHash(jws), claims });
+}

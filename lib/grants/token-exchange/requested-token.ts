@@ -1,0 +1,42 @@
+import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { TOKEN_TYPES } from "@/lib/oauth/token-types";
+import type { TokenResponse } from "../grant";
+import { issueAccessToken } from "./access-token";
+import type { ActorToken } from "./actor-token";
+import { issueChainingGrant } from "./chaining-grant";
+import type { Asked } from "./plan";
+import { DELEGABLE, type SubjectToken } from "./subject-token";
+import { issueTransactionToken, TRANSACTION_SUBJECTS } from "./transaction-token";
+
+/** One exchange with everything read that the request sent, nothing decided yet. */
+export type Exchange = {
+  asked: Asked;
+  subject: SubjectToken;
+  actorToken: ActorToken | undefined;
+  /** What a transaction token is asked to carry, as sent (draft-ietf-oauth-transaction-tokens-11). */
+  requestDetails: string | undefined;
+  requestContext: string | undefined;
+  address: string;
+};
+
+/** One kind of token: what it is made of, and what decides about it and issues it. */
+export type RequestedToken = {
+  subjectTypes: readonly string[];
+  issue(ctx: Context, exchange: Exchange): Promise<TokenResponse>;
+};
+
+/** What can be asked for (RFC 8693 §2.1). To add one: write its file, add its line. */
+const requestedTokens: Readonly<Record<string, RequestedToken>> = {
+  [TOKEN_TYPES.accessToken]: { subjectTypes: DELEGABLE, issue: issueAccessToken },
+  [TOKEN_TYPES.jwt]: { subjectTypes: DELEGABLE, issue: issueChainingGrant },
+  [TOKEN_TYPES.txnToken]: { subjectTypes: TRANSACTION_SUBJECTS, issue: issueTransactionToken },
+};
+
+/** Finds what makes the requested kind of token; without a type it is an access token. */
+export function requestedToken(type: string = TOKEN_TYPES.accessToken): RequestedToken {
+  const requested = Object.hasOwn(requestedTokens, type) ? requestedTokens[type] : undefined;
+  if (requested) return requested;
+  const known = Object.keys(requestedTokens).join(", ");
+  throw new OAuthError("invalid_request", `Send requested_token_type as one of: ${known}.`);
+}

@@ -1,0 +1,155 @@
+import type { Role } from "@/db/schema/resources";
+import type { Context } from "@/lib/context";
+import { isOAuthError, OAuthError } from "@/lib/errors";
+import { type Actor, accessTokenClaims } from "@/lib/oauth/access-token";
+import type { HopInput } from "@/lib/oauth/receipt";
+import { intersectScope } from "@/lib/oauth/scope";
+import { TOKEN_TYPES } from "@/lib/oauth/token-types";
+import type { TransactionClaims } from "@/lib/oauth/transaction-token";
+import type { Client } from "@/lib/services/clients";
+import { findRefreshToken, isRefreshTokenLive } from "@/lib/services/refresh-tokens";
+import { verifyAccessToken } from "@/lib/services/token-state";
+import type { Use } from "../once";
+import { foreignIdToken, foreignJwt } from "./foreign-subject";
+import { ownTransactionToken } from "./txn-subject";
+
+/** What is exchanged, whatever kind of token said it: for whom, how far it reaches, and where it comes from. */
+export type SubjectToken = {
+  sub: string;
+  act?: Actor | undefined;
+  /** `may_act` as the token has it; nothing is believed of its shape. */
+  mayAct?: unknown;
+  /** Undefined: the token says none, and registrations alone decide. */
+  scope: readonly string[] | undefined;
+  audience: string | undefined;
+  /** The client it was issued to; undefined: another server issued it. */
+  issuedTo: string | undefined;
+  expiresAt: Date;
+  /** The `jti` of every access token of ours in the chain, its own last. */
+  lineage: readonly string[];
+  /** What the receipt of the hop says of it. */
+  proof: HopInput["subject"];
+  grantId?: string | undefined;
+  familyId?: string | undefined;
+  approvalId?: string | undefined;
+  authTime?: Date | undefined;
+  amr?: readonly string[] | undefined;
+  /** The other server whose assertion it is, or came from. */
+  issuer?: string | undefined;
+  /** Of the person it is for: some scopes take one (product decision D19). */
+  role?: Role | undefined;
+  /** What is used up together with storing what is issued for it; absent: it may be exchanged again. */
+  once?: Use | undefined;
+  /** Makes the person known whom `sub` only stands for yet; called once nothing speaks against the exchange. */
+  admit?: (() => Promise<SubjectToken>) | undefined;
+  /** The transaction it stands for, if it is a transaction token. */
+  transaction?: TransactionClaims | undefined;
+};
+
+export type Reading = { token: string; client: Client };
+
+/** Reads one kind of subject token; throws `invalid_request` for one that does not count (RFC 8693 §2.2.2). */
+export type SubjectTokenReader = (ctx: Context, reading: Reading) => Promise<SubjectToken>;
+
+/** The subject token types of this server (RFC 8693 §3). To add one: write its reader, add its line. */
+const readers: Readonly<Record<string, SubjectTokenReader>> = {
+  [TOKEN_TYPES.accessToken]: ownAccessToken,
+  [TOKEN_TYPES.jwt]: foreignJwt(ownAccessToken),
+  [TOKEN_TYPES.refreshToken]: ownRefreshToken,
+  [TOKEN_TYPES.idToken]: foreignIdToken,
+  [TOKEN_TYPES.txnToken]: ownTransactionToken,
+};
+
+/** What an access token or a grant for another domain is made of: "MUST NOT use a transaction token as an OAuth 2.0 Access Token". */
+export const DELEGABLE: readonly string[] = Object.keys(readers).filter(
+  (type) => type !== TOKEN_TYPES.txnToken,
+);
+
+/** Reads the subject token of a request, by the type the request says it has, if it is one of those accepted. */
+export function readSubjectToken(
+  ctx: Context,
+  type: string,
+  reading: Reading,
+  accepted: readonly string[] = DELEGABLE,
+): Promise<SubjectToken> {
+  const reader = accepted.includes(type) ? readers[type] : undefined;
+  if (!reader) {
+    throw new OAuthError("invalid_request", `Send subject_token_type as one of: ${accepted.join(", ")}.`);
+  }
+  return reader(ctx, reading);
+}
+
+/** An access token of ours that counts now. */
+export async function ownAccessToken(ctx: Context, { token }: Reading): Promise<SubjectToken> {
+  const { claims, scope, row, role } = await verified(ctx, token, "subject_token");
+  return {
+    sub: claims.sub,
+    act: claims.act,
+    mayAct: claims.may_act,
+    scope,
+    audience: claims.aud,
+    issuedTo: claims.client_id,
+    expiresAt: row.expiresAt,
+    lineage: [...row.lineage, claims.jti],
+    proof: { claims, grant: row.grantId ?? undefined, approval: row.approvalId ?? undefined },
+    grantId: row.grantId ?? undefined,
+    familyId: row.familyId ?? undefined,
+    approvalId: row.approvalId ?? undefined,
+    issuer: claims.chained_from,
+    role,
+    authTime: claims.auth_time === undefined ? undefined : new Date(claims.auth_time * 1000),
+    amr: claims.amr,
+  };
+}
+
+/** "the value of the error parameter MUST be the invalid_request error code" for tokens that do not count (§2.2.2). */
+export async function verified(ctx: Context, token: string, parameter: "subject_token" | "actor_token") {
+  try {
+    return await verifyAccessToken(ctx, token);
+  } catch (error) {
+    if (!isOAuthError(error) || error.code !== "invalid_token") throw error;
+    throw new OAuthError(
+      "invalid_request",
+      `The ${parameter} is not an access token of this server that counts now: it may be expired, revoked, or of another type. Get a new one.`,
+      { reason: error.options.reason ?? error.description },
+    );
+  }
+}
+
+/** A refresh token of the client's own: read, not used up; what is issued ends with its family. */
+async function ownRefreshToken(ctx: Context, { token, client }: Reading): Promise<SubjectToken> {
+  const state = await findRefreshToken(ctx, token);
+  const usable =
+    state?.token.clientId === client.clientId && !state.token.usedAt && isRefreshTokenLive(ctx.now(), state);
+  if (!state || !usable) {
+    throw new OAuthError(
+      "invalid_request",
+      "The subject_token is not a refresh token of this client that counts now. Ask the person to connect again.",
+    );
+  }
+  const { userId, resource, familyId, grantId, issuedAt, expiresAt, authTime, amr } = state.token;
+  const sub = `user:${userId}`;
+  const scope = intersectScope(state.token.scope, state.grant.scope);
+  const approvalId = state.family.approvalId ?? undefined;
+  // No access token stands for it: the chain starts from the family.
+  const claims = accessTokenClaims({
+    issuer: ctx.settings.serverUrl,
+    jti: familyId,
+    subject: sub,
+    clientId: client.clientId,
+    audience: resource,
+    scope,
+    issuedAt,
+    expiresAt,
+  });
+  return {
+    sub,
+    scope,
+    audience: resource,
+    issuedTo: client.clientId,
+    expiresAt,
+    lineage: [],
+    proof: { claims, grant: grantId, approval: approvalId },
+    ...{ grantId, familyId, approvalId, authTime, amr, role: state.user.role },
+  };
+}

@@ -1,0 +1,104 @@
+import { z } from "zod";
+import { isPlainText } from "@/lib/oauth/display-text";
+import { isScopeToken } from "@/lib/oauth/scope";
+
+const words = (max: number) => z.string().trim().max(max).refine(isPlainText, "must be plain text");
+const name = words(255).min(1);
+/** Text that may be left out; empty is none. */
+const text = (max: number) =>
+  words(max)
+    .transform((value) => value || null)
+    .nullable()
+    .optional();
+
+const Scope = z
+  .string()
+  .max(200)
+  .refine(isScopeToken, "must be a scope name: no spaces, quotes or backslashes");
+const each = (values: string[]) => [...new Set(values)];
+
+const MAX_METADATA_BYTES = 8192;
+const MAX_METADATA_DEPTH = 10;
+
+const Metadata = z
+  .record(z.string(), z.unknown())
+  .refine(
+    (value) => isStorable(value, MAX_METADATA_DEPTH),
+    "must be JSON of whole characters, 10 levels deep",
+  )
+  .refine(
+    (value) => Buffer.byteLength(JSON.stringify(value)) <= MAX_METADATA_BYTES,
+    `must have ${MAX_METADATA_BYTES} bytes or fewer`,
+  )
+  .describe("What you keep with the agent; it is trusted by nobody and never put into a token");
+
+/** Whether the database can hold it: PostgreSQL has no half characters, and no depth without end. */
+function isStorable(value: unknown, depth: number): boolean {
+  if (typeof value === "string") return !/\p{Cs}/u.test(value);
+  if (typeof value !== "object" || value === null) return true;
+  return (
+    depth > 0 && Object.entries(value).every((entry) => entry.every((part) => isStorable(part, depth - 1)))
+  );
+}
+
+const said = {
+  description: text(1000),
+  owner: text(255).describe("A label; who may manage the agent is the person who registered it"),
+  allowed_scopes: z
+    .array(Scope)
+    .max(100)
+    .transform(each)
+    .optional()
+    .describe("The most it may ever be given; without any it has none"),
+  capabilities: z.array(words(200).min(1)).max(100).optional(),
+  allowed_exchange_targets: z
+    .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]{1,1024}$/, "must be an audience: no spaces or quotes"))
+    .max(100)
+    .optional()
+    .describe("Bounds every exchange of a token issued to it; empty: no bound of its own"),
+  may_act: z
+    .array(z.string().min(1).max(1024))
+    .max(100)
+    .optional()
+    .describe("The client_id of each client that may act with its tokens; empty: decided by audience"),
+  metadata: Metadata.optional(),
+  agent_type: text(255),
+  agent_model: text(255),
+  agent_version: text(255),
+  agent_provider: text(255),
+};
+
+export const NewAgent = z.strictObject({
+  name,
+  ...said,
+  parent_agent: z
+    .string()
+    .min(1)
+    .max(200)
+    .nullable()
+    .optional()
+    .describe("The id or client_id of the active agent it is made by or for: stopped with it"),
+  attestation: z
+    .record(z.string(), z.unknown())
+    .nullable()
+    .optional()
+    .describe("Evidence for what it says of itself, for this server's attestation service"),
+});
+
+/** What may be changed of an agent; a list replaces the one before, null takes a text away. */
+export const AgentPatch = z
+  .strictObject({ name: name.optional(), ...said, status: z.enum(["active", "inactive"]).optional() })
+  .refine((changes) => Object.keys(changes).length > 0, "must name what changes")
+  .meta({ minProperties: 1 });
+
+export const AgentsQuery = z.object({
+  offset: z.coerce.number().int().min(0).max(1_000_000).default(0),
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  cursor: z
+    .string()
+    .regex(/^[0-9A-HJKMNP-TV-Z]{26}$/, "must be the next_cursor of an answer")
+    .optional()
+    .describe("next_cursor of the page before: pages stay as they are while agents are added"),
+  status: z.enum(["active", "frozen", "inactive"]).optional(),
+  owner: words(255).optional().describe("The label given as owner"),
+});

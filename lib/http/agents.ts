@@ -1,0 +1,162 @@
+import type { z } from "zod";
+import type { ClientStatus } from "@/db/schema/clients";
+import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { type Manager, manages } from "@/lib/services/agent-checks";
+import { listAgents } from "@/lib/services/agent-list";
+import {
+  type Agent,
+  createAgent,
+  findAgent,
+  forgetAgents,
+  getAgent,
+  reactivateAgent,
+  requireActiveParent,
+  updateAgent,
+} from "@/lib/services/agents";
+import { stop } from "@/lib/services/kill-switch";
+import { requireManager, requireRegistrar } from "./agent-managers";
+import { AgentPatch, AgentsQuery, NewAgent } from "./agent-schemas";
+import type { Call } from "./call";
+import { json, parseJsonAs, readJsonAs } from "./json";
+
+/** `POST /agents`: registers an agent, and with it its client (contract of earlier clients, §1.5). */
+export async function createAgentEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const by = await requireRegistrar(ctx, call);
+  const body = await readJsonAs(call.request, NewAgent);
+  const { agent, clientSecret } = await createAgent(
+    ctx,
+    {
+      ...detailsOf(body),
+      name: body.name,
+      scope: askedScope(by, body.allowed_scopes ?? []),
+      parent: body.parent_agent ?? undefined,
+      evidence: body.attestation ?? undefined,
+    },
+    by,
+  );
+  return json(
+    { ...toWire(agent), client_secret: clientSecret },
+    { status: 201, headers: { location: `${ctx.settings.serverUrl}/agents/${agent.id}` } },
+  );
+}
+
+/** As at /register: what nobody gives themselves is left out, and the answer says what was registered (D30). */
+const askedScope = ({ actor }: Manager, scope: readonly string[]): readonly string[] =>
+  actor === "anonymous" ? scope.filter((name) => !name.startsWith("admin:")) : scope;
+
+/** `GET /agents`: every agent for an admin, their own for everybody else, newest first. */
+export async function listAgentsEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const by = await requireManager(ctx, call);
+  const query = parseJsonAs(Object.fromEntries(call.url.searchParams), AgentsQuery);
+  const { offset, limit, status } = query;
+  const { items, total, nextCursor } = await listAgents(ctx, {
+    ...query,
+    status: status && STATUS_OF[status],
+    ownerId: by.isOperator ? undefined : by.userId,
+  });
+  return json({ items: items.map(toWire), total, offset, limit, next_cursor: nextCursor });
+}
+
+/** `GET /agents/{id}`: one agent; no secret, it is not stored. */
+export async function getAgentEndpoint(ctx: Context, call: Call): Promise<Response> {
+  return json(toWire(await managedAgent(ctx, call, await requireManager(ctx, call))));
+}
+
+/** `PATCH /agents/{id}`: changes what is said of an agent, or whether it runs. */
+export async function updateAgentEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const by = await requireManager(ctx, call);
+  const agent = await managedAgent(ctx, call, by);
+  const { status, ...body } = await readJsonAs(call.request, AgentPatch);
+  // Before anything is changed, so that a refusal leaves all as it was.
+  if (status === "active") await requireActiveParent(ctx, agent);
+  const changes = { ...detailsOf(body), name: body.name, scope: body.allowed_scopes };
+  const changed = Object.keys(body).length > 0 ? await updateAgent(ctx, agent, changes, by) : agent;
+  return json(toWire(status ? await SET_STATUS[status](ctx, changed, by) : changed));
+}
+
+/** `DELETE /agents/{id}`: stops an agent and all that descends from it; it stays in the registry. */
+export async function deactivateAgentEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const by = await requireManager(ctx, call);
+  return json(toWire(await deactivate(ctx, await managedAgent(ctx, call, by), by)));
+}
+
+/** `POST /agents/{id}/reactivate`: lets an agent run again; its tokens of before stay dead. */
+export async function reactivateAgentEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const by = await requireManager(ctx, call);
+  return json(toWire(await activate(ctx, await managedAgent(ctx, call, by), by)));
+}
+
+/** The agent of the path; one of somebody else is not there either. */
+async function managedAgent(ctx: Context, { params }: Call, by: Manager): Promise<Agent> {
+  const agent = await findAgent(ctx, params.id ?? "");
+  if (agent && manages(by, agent)) return agent;
+  throw new OAuthError("not_found", "There is no agent with this id.");
+}
+
+async function deactivate(ctx: Context, agent: Agent, by: Manager): Promise<Agent> {
+  return agent.status === "disabled" ? agent : order(ctx, agent, "kill", by);
+}
+
+async function activate(ctx: Context, agent: Agent, by: Manager): Promise<Agent> {
+  if (agent.status === "active") return agent;
+  if (agent.status === "disabled") return reactivateAgent(ctx, agent, by);
+  await requireActiveParent(ctx, agent);
+  return order(ctx, agent, "thaw", by);
+}
+
+const SET_STATUS = { active: activate, inactive: deactivate };
+
+async function order(
+  ctx: Context,
+  { id, clientId }: Agent,
+  action: "kill" | "thaw",
+  { actor, address }: Manager,
+): Promise<Agent> {
+  await stop(ctx, { target: { kind: "agent", id }, action, actor, address });
+  forgetAgents(ctx, [clientId]);
+  return getAgent(ctx, id);
+}
+
+const detailsOf = (body: Omit<z.output<typeof AgentPatch>, "name" | "status">) => ({
+  description: body.description,
+  owner: body.owner,
+  capabilities: body.capabilities,
+  allowedExchangeTargets: body.allowed_exchange_targets,
+  mayAct: body.may_act,
+  metadata: body.metadata,
+  agentType: body.agent_type,
+  agentModel: body.agent_model,
+  agentVersion: body.agent_version,
+  agentProvider: body.agent_provider,
+});
+
+const STATUS_OF = { active: "active", frozen: "frozen", inactive: "disabled" } as const;
+const WIRE_STATUS = { active: "active", frozen: "frozen", disabled: "inactive" } as const satisfies Record<
+  ClientStatus,
+  string
+>;
+
+const toWire = (agent: Agent) => ({
+  id: agent.id,
+  uuid: agent.uuid,
+  client_id: agent.clientId,
+  oauth_client_id: agent.clientId,
+  name: agent.name,
+  description: agent.description,
+  owner: agent.owner,
+  parent_agent: agent.parentId,
+  allowed_scopes: agent.scope,
+  capabilities: agent.capabilities,
+  allowed_exchange_targets: agent.allowedExchangeTargets,
+  may_act: agent.mayAct,
+  status: WIRE_STATUS[agent.status],
+  metadata: agent.metadata,
+  agent_type: agent.agentType,
+  agent_model: agent.agentModel,
+  agent_version: agent.agentVersion,
+  agent_provider: agent.agentProvider,
+  attestation_level: agent.attestationLevel,
+  created_at: agent.createdAt.toISOString(),
+  updated_at: agent.updatedAt.toISOString(),
+});

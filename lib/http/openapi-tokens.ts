@@ -1,0 +1,29 @@
+import type { Operation } from "./openapi-operations";
+
+/** What a developer asks about tokens before and after using them, by `METHOD path`. */
+export const tokenOperations: Readonly<Record<string, Operation>> = {
+  "POST /token/check": {
+    summary: "Would this exchange be granted?",
+    tag: "Tokens",
+    json: "TokenCheck",
+    answers: { 200: "TokenChecked" },
+    errors: ["invalid_client", "invalid_request", "validation_failed", "unsupported_media_type"],
+    security: "client",
+  },
+  "POST /tokens/inspect": {
+    summary: "What does this token say, and does it count?",
+    tag: "Tokens",
+    json: "TokenToInspect",
+    answers: { 200: "TokenInspection" },
+    errors: ["invalid_client", "invalid_request", "validation_failed", "unsupported_media_type"],
+    security: "client",
+  },
+  "GET /tokens/inspect": {
+    summary: "The same for clients of an earlier system, with the token in the query",
+    tag: "Tokens",
+    query: "TokenToInspect",
+    answers: { 200: "TokenInspection" },
+    errors: ["invalid_client", "validation_failed"],
+    security: "client",
+  },
+};

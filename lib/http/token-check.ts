@@ -1,0 +1,81 @@
+import { z } from "zod";
+import type { Context } from "@/lib/context";
+import { isOAuthError } from "@/lib/errors";
+import { type Plan, planExchange } from "@/lib/grants/token-exchange/plan";
+import { readSubjectToken, type SubjectToken } from "@/lib/grants/token-exchange/subject-token";
+import { delegationDepth } from "@/lib/oauth/actor";
+import { intersectScope, parseScope } from "@/lib/oauth/scope";
+import { GRANT_TYPES, TOKEN_TYPES } from "@/lib/oauth/token-types";
+import { type Client, findClient } from "@/lib/services/clients";
+import { ownScope } from "@/lib/services/targets";
+import type { Call } from "./call";
+import { authenticateCaller } from "./introspect";
+import { json, readJsonAs } from "./json";
+
+/** An exchange that a client thinks of. */
+export const TokenCheck = z.object({
+  subject_token: z.string().min(1).max(16_384),
+  subject_token_type: z.string().default(TOKEN_TYPES.accessToken),
+  audience: z.string().max(1024).default(""),
+  client_id: z.string().min(1).max(1024).describe("Who would exchange it"),
+  scope: z.string().default(""),
+});
+
+type Answer = {
+  allowed: boolean;
+  effective_scopes: readonly string[];
+  delegation_depth: number;
+  max_delegation_depth: number;
+  reasons: readonly string[];
+};
+
+/** `POST /token/check`: whether an exchange would be granted, with every reason why not; nothing is issued. */
+export async function tokenCheckEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const caller = await authenticateCaller(ctx, call, {});
+  const asked = await readJsonAs(call.request, TokenCheck);
+  const clientId = caller.kind === "client" ? caller.client.clientId : asked.client_id;
+  if (clientId !== asked.client_id) return json(refusal(ctx, ["Check for your own client_id only."]));
+  return json(await check(ctx, asked, await findClient(ctx, clientId)));
+}
+
+async function check(
+  ctx: Context,
+  asked: z.output<typeof TokenCheck>,
+  client: Client | undefined,
+): Promise<Answer> {
+  if (client?.status !== "active") return refusal(ctx, ["There is no active client with this client_id."]);
+  if (!client.grantTypes.includes(GRANT_TYPES.tokenExchange))
+    return refusal(ctx, [`This client is not registered for ${GRANT_TYPES.tokenExchange}.`]);
+  let subject: SubjectToken | undefined;
+  try {
+    const scope = asked.scope ? parseScope(asked.scope) : undefined;
+    subject = await readSubjectToken(ctx, asked.subject_token_type, { token: asked.subject_token, client });
+    const plan = await planExchange(ctx, { client, audience: asked.audience, resources: [], scope }, subject);
+    return answerOf(ctx, { client, subject, plan });
+  } catch (error) {
+    if (!isOAuthError(error) || error.status >= 500) throw error;
+    return { ...refusal(ctx, [error.description]), delegation_depth: delegationDepth(subject?.act) };
+  }
+}
+
+type Planned = { client: Client; subject: SubjectToken; plan: Plan };
+
+function answerOf(ctx: Context, { client, subject, plan }: Planned): Answer {
+  const { decision, scope, target } = plan;
+  const registered = ownScope(ctx, { client, target, asked: scope });
+  return {
+    allowed: decision.effect === "allow",
+    effective_scopes: intersectScope(intersectScope(scope, subject.scope ?? registered), registered),
+    delegation_depth: delegationDepth(subject.act),
+    max_delegation_depth: ctx.settings.maxDelegationDepth,
+    reasons: decision.effect === "allow" ? [] : decision.denials.map(({ description }) => description),
+  };
+}
+
+const refusal = ({ settings }: Context, reasons: readonly string[]): Answer => ({
+  allowed: false,
+  effective_scopes: [],
+  delegation_depth: 0,
+  max_delegation_depth: settings.maxDelegationDepth,
+  reasons,
+});

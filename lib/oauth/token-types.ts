@@ -1,0 +1,14 @@
+/** Token type identifiers (RFC 8693 §3, draft-ietf-oauth-transaction-tokens-11 §14.2). */
+export const TOKEN_TYPES = {
+  accessToken: "urn:ietf:params:oauth:token-type:access_token",
+  refreshToken: "urn:ietf:params:oauth:token-type:refresh_token",
+  idToken: "urn:ietf:params:oauth:token-type:id_token",
+  jwt: "urn:ietf:params:oauth:token-type:jwt",
+  txnToken: "urn:ietf:params:oauth:token-type:txn_token",
+} as const;
+
+/** Grant types beyond those of OAuth 2.1 (RFC 8693 §2.1, RFC 7523 §2.1). */
+export const GRANT_TYPES = {
+  tokenExchange: "urn:ietf:params:oauth:grant-type:token-exchange",
+  jwtBearer: "urn:ietf:params:oauth:grant-type:jwt-bearer",
+} as const;

@@ -1,0 +1,90 @@
+import { OAuthError } from "@/lib/errors";
+import { checkMayAct } from "@/lib/oauth/actor";
+import { sameResource } from "@/lib/oauth/resource";
+import type { Delegation, Denial, PolicyProvider, PolicyRequest } from "./provider";
+
+/** Grows when the rules below change, so that a token tells which ones allowed it. */
+const VERSION = "builtin/1";
+
+type Rule = (request: PolicyRequest, delegation: Delegation) => Denial | undefined;
+
+/** "the subject_token … unacceptable based on policy" is invalid_request (RFC 8693 §2.2.2). */
+const mayUseSubjectToken: Rule = (_, { mayUseSubjectToken: allowed }) =>
+  allowed
+    ? undefined
+    : {
+        code: "invalid_request",
+        description:
+          "This client may not exchange this subject_token: it is not addressed to it. Let its holder exchange it with audience set to this client's id first, or register this client for the token's resource.",
+      };
+
+const mayAct: Rule = ({ clientId }, { mayAct: claimed, registeredMayAct }) => {
+  try {
+    checkMayAct(claimed, `client:${clientId}`);
+    if (registeredMayAct.length > 0) checkMayAct({ sub: registeredMayAct }, clientId);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof OAuthError)) throw error;
+    return { code: error.code, description: error.description, detail: "may_act_violation" };
+  }
+};
+
+const depth: Rule = (_, { depth: hops, maxDepth }) =>
+  hops > maxDepth
+    ? {
+        code: "invalid_request",
+        detail: "delegation_depth_exceeded",
+        description: `The chain would have ${hops} hops, and ${maxDepth} are allowed. Ask an earlier agent of the chain for the token.`,
+      }
+    : undefined;
+
+/** Of what the subject token was given (product decision D22). */
+const exchangeTarget: Rule = ({ audience }, { exchangeTargets }) =>
+  exchangeTargets.length === 0 || exchangeTargets.some((target) => sameResource(target, audience))
+    ? undefined
+    : {
+        code: "invalid_target",
+        description: `The agent of this subject token lets it be exchanged for ${exchangeTargets.join(", ")} only.`,
+      };
+
+const heldScope: Rule = (_, { heldScope: held, requestedScope }) =>
+  beyond(requestedScope, held, "the subject token does not have");
+
+const registeredScope: Rule = (_, { registeredScope: registered, requestedScope }) =>
+  beyond(requestedScope, registered, "this client may not have there");
+
+function beyond(asked: readonly string[], limit: readonly string[], which: string): Denial | undefined {
+  const names = asked.filter((name) => !limit.includes(name));
+  if (names.length === 0) return undefined;
+  const offer = limit.length > 0 ? `Ask for some of: ${limit.join(" ")}.` : "It may have none.";
+  return {
+    code: "invalid_scope",
+    detail: "scope_escalation",
+    description: `The request asks for scope that ${which}: ${names.join(" ")}. ${offer}`,
+  };
+}
+
+/** In the order a developer would put them right. */
+const RULES: readonly Rule[] = [
+  mayUseSubjectToken,
+  mayAct,
+  depth,
+  exchangeTarget,
+  heldScope,
+  registeredScope,
+];
+
+/**
+ * Decides from registrations: who may act, how deep, where, with what (product decisions D7, D22).
+ * Tokens without a delegation were judged by the grant that issues them.
+ */
+export const builtinPolicy: PolicyProvider = {
+  async decide(request) {
+    const { delegation } = request;
+    const denials = delegation ? RULES.flatMap((rule) => rule(request, delegation) ?? []) : [];
+    const [first, ...others] = denials;
+    return first
+      ? { effect: "deny", version: VERSION, denials: [first, ...others] }
+      : { effect: "allow", version: VERSION };
+  },
+};

@@ -1,0 +1,47 @@
+import type { ErrorCode, ErrorDetail } from "@/lib/errors";
+
+/** A token about to be issued: who would hold it, for whom, to do what, where. */
+export type PolicyRequest = {
+  grantType: string;
+  /** The client that would hold the token. */
+  clientId: string;
+  /** `user:<id>` or `client:<client_id>`. */
+  subject: string;
+  /** Who would act, the current actor first; empty: the subject itself. */
+  actors: readonly string[];
+  scope: readonly string[];
+  audience: string;
+  /** What the subject token and the registrations behind it say; absent: no token is exchanged. */
+  delegation?: Delegation;
+};
+
+/** The facts a delegation is judged by: registrations and the subject token, nothing that the caller claims. */
+export type Delegation = {
+  /** The client the subject token was issued to; undefined: another server issued it. */
+  issuedTo: string | undefined;
+  heldScope: readonly string[];
+  requestedScope: readonly string[];
+  /** What the acting client may have at the audience; undefined: no limit was registered. */
+  registeredScope: readonly string[];
+  /** `may_act` of the subject token, as it is there. */
+  mayAct: unknown;
+  /** Clients that the registration of the agent behind the subject token lets act; empty: not said. */
+  registeredMayAct: readonly string[];
+  /** Whether audience, registration or kinship lets the acting client use the subject token at all. */
+  mayUseSubjectToken: boolean;
+  /** `allowed_exchange_targets` of the agent behind the subject token; empty: not said. */
+  exchangeTargets: readonly string[];
+  depth: number;
+  maxDepth: number;
+};
+
+/** One reason to refuse, in the words the client is told. */
+export type Denial = { code: ErrorCode; description: string; detail?: ErrorDetail };
+
+/** What a policy says; `version` is kept with the token (issue of proof, not of trust). */
+export type Decision =
+  | { effect: "allow"; version: string }
+  | { effect: "deny"; version: string; denials: readonly [Denial, ...Denial[]] };
+
+/** Decides whether a token may be issued. A provider that cannot be asked is a refusal. */
+export type PolicyProvider = { decide(request: PolicyRequest): Promise<Decision> };

@@ -1,0 +1,125 @@
+import type { accessTokens } from "@/db/schema/tokens";
+import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { timeOrderedUuid } from "@/lib/ids";
+import { type Actor, accessTokenClaims } from "@/lib/oauth/access-token";
+import { actorsOf } from "@/lib/oauth/actor";
+import { withoutReserved } from "@/lib/oauth/reserved-claims";
+import type { Decision, Delegation } from "@/lib/providers/policy/provider";
+import { findAgentByClientRecently } from "./agents";
+
+/** What an access token is to say, decided by the grant that issues it. */
+export type Issue = {
+  grantType: string;
+  clientId: string;
+  /** `user:<id>` or `client:<client_id>`. */
+  subject: string;
+  scope: readonly string[];
+  /** One resource identifier: `aud` is a single string (product decision D6). */
+  audience: string;
+  /** Seconds. */
+  ttl: number;
+  grantId?: string | undefined;
+  familyId?: string | undefined;
+  approvalId?: string | undefined;
+  authTime?: Date | undefined;
+  amr?: readonly string[] | undefined;
+  /** The server whose assertion the token comes from. */
+  chainedFrom?: string | undefined;
+  delegated?: Delegated | undefined;
+};
+
+/** What an exchange adds: who acts, what the token descends from, and the proof of the hop. */
+export type Delegated = {
+  jti: string;
+  issuedAt: Date;
+  act: Actor | undefined;
+  /** The `jti` of every token it descends from, the first of the chain first. */
+  lineage: readonly string[];
+  /** Hash of the hop's receipt. */
+  receipt: string;
+  /** The policy's answer, which was asked for before the receipt was signed. */
+  policyVersion: string;
+};
+
+/** A signed access token, and the row that makes it known and revocable. */
+export type MintedToken = { token: string; row: typeof accessTokens.$inferInsert };
+
+/** Signs an access token (RFC 9068 §2); it counts for nothing until its row is committed. */
+export async function mintAccessToken(ctx: Context, issue: Issue): Promise<MintedToken> {
+  const { clientId, subject, audience, scope, delegated } = issue;
+  const policyVersion = delegated?.policyVersion ?? (await requirePolicy(ctx, issue));
+  const issuedAt = delegated?.issuedAt ?? ctx.now();
+  const expiresAt = new Date(issuedAt.getTime() + issue.ttl * 1000);
+  const jti = delegated?.jti ?? timeOrderedUuid(issuedAt);
+  const claims = accessTokenClaims({
+    issuer: ctx.settings.serverUrl,
+    jti,
+    clientId,
+    subject,
+    audience,
+    scope,
+    issuedAt,
+    expiresAt,
+    authTime: issue.authTime,
+    amr: issue.amr,
+    act: delegated?.act,
+    mayAct: await registeredMayAct(ctx, clientId),
+    receipt: delegated?.receipt,
+    chainedFrom: issue.chainedFrom,
+  });
+  const { kept } = withoutReserved(await ctx.claims.enrich(issue));
+  return {
+    token: await ctx.keys.sign("at+jwt", { ...kept, ...claims }),
+    row: {
+      jti,
+      clientId,
+      subject,
+      familyId: issue.familyId ?? null,
+      grantId: issue.grantId ?? null,
+      approvalId: issue.approvalId ?? null,
+      scope: [...scope],
+      audience,
+      issuedAt,
+      expiresAt,
+      lineage: [...(delegated?.lineage ?? [])],
+      receipt: delegated?.receipt ?? null,
+      policyVersion,
+    },
+  };
+}
+
+/** Who may act with the tokens of an agent, as its registration says (RFC 8693 §4.4). */
+async function registeredMayAct(ctx: Context, clientId: string): Promise<readonly string[] | undefined> {
+  const agent = await findAgentByClientRecently(ctx, clientId);
+  return agent && agent.mayAct.length > 0 ? agent.mayAct.map((actor) => `client:${actor}`) : undefined;
+}
+
+type Asked = Pick<Issue, "grantType" | "clientId" | "subject" | "scope" | "audience">;
+
+/** What the policy says of a token to be issued; a policy that cannot be asked has not allowed it. */
+export const askPolicy = (
+  ctx: Context,
+  { grantType, clientId, subject, scope, audience }: Asked,
+  delegation?: { act: Actor | undefined; facts: Delegation },
+): Promise<Decision> =>
+  ctx.policy.decide({
+    grantType,
+    clientId,
+    subject,
+    actors: actorsOf(delegation?.act),
+    scope,
+    audience,
+    ...(delegation && { delegation: delegation.facts }),
+  });
+
+async function requirePolicy(ctx: Context, issue: Issue): Promise<string> {
+  return requireAllowed(await askPolicy(ctx, issue));
+}
+
+/** The version of the policy that allowed a token; throws its first denial otherwise. */
+export function requireAllowed(decision: Decision): string {
+  if (decision.effect === "allow") return decision.version;
+  const [{ code, description, detail }] = decision.denials;
+  throw new OAuthError(code, description, detail ? { detail } : {});
+}

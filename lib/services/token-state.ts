@@ -1,0 +1,138 @@
+import { and, eq, inArray, or, sql } from "drizzle-orm";
+import { clients } from "@/db/schema/clients";
+import { grants } from "@/db/schema/grants";
+import type { Role } from "@/db/schema/resources";
+import { accessTokens, tokenFamilies } from "@/db/schema/tokens";
+import { users } from "@/db/schema/users";
+import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import {
+  type AccessTokenClaims,
+  checkAccessTokenTimes,
+  parseAccessTokenClaims,
+} from "@/lib/oauth/access-token";
+import { readKid, verifyCompactJws } from "@/lib/oauth/compact-jws";
+import { intersectScope } from "@/lib/oauth/scope";
+import { scopeOfRole } from "./targets";
+
+export type AccessTokenRow = typeof accessTokens.$inferSelect;
+
+/** A token that counts now: its claims, what is left of its scope, its lineage, and the e-mail of its person. */
+export type LiveToken = {
+  claims: AccessTokenClaims;
+  scope: readonly string[];
+  row: AccessTokenRow;
+  username: string | undefined;
+  /** Of the person it is for. */
+  role: Role | undefined;
+};
+
+/** Verifies one of our access tokens (RFC 9068 §4) and asks the database whether it still counts. */
+export async function verifyAccessToken(ctx: Context, token: string): Promise<LiveToken> {
+  const claims = await readAccessToken(ctx, token);
+  checkAccessTokenTimes(claims, ctx.now());
+  const live = await findLiveToken(ctx, claims);
+  if (!live) throw new OAuthError("invalid_token", REVOKED);
+  return live;
+}
+
+const REVOKED = "The token was revoked: the person stopped this app, or it was signed out. Connect again.";
+
+/** The claims of a token that we signed, whether it still counts or not. */
+export async function readAccessToken(ctx: Context, token: string): Promise<AccessTokenClaims> {
+  const keys = await ctx.keys.verificationKeys(readKid(token) ?? "");
+  const { payload } = verifyCompactJws(token, { typ: "at+jwt", keys });
+  const claims = parseAccessTokenClaims(payload);
+  if (claims.iss !== ctx.settings.serverUrl)
+    throw new OAuthError("invalid_token", "The token was issued by another server.");
+  return claims;
+}
+
+/**
+ * What the database says of a token and of all it descends from (RFC 7662 §4). Never cached: a stop anywhere in
+ * the chain is refused everywhere with the next question, also for a token whose exchange was under way.
+ */
+async function findLiveToken(ctx: Context, claims: AccessTokenClaims): Promise<LiveToken | undefined> {
+  const rows = await ctx.db
+    .select({
+      token: accessTokens,
+      familyRevokedAt: tokenFamilies.revokedAt,
+      familyFrozenAt: tokenFamilies.frozenAt,
+      clientStatus: clients.status,
+      clientNotBefore: clients.notBefore,
+      grantStatus: grants.status,
+      grantScope: grants.scope,
+      userStatus: users.status,
+      role: users.role,
+      email: users.email,
+    })
+    .from(accessTokens)
+    .leftJoin(tokenFamilies, eq(tokenFamilies.id, accessTokens.familyId))
+    .leftJoin(clients, eq(clients.clientId, accessTokens.clientId))
+    .leftJoin(grants, eq(grants.id, accessTokens.grantId))
+    .leftJoin(users, eq(users.id, userOfSubject))
+    .where(or(eq(accessTokens.jti, claims.jti), sql`${accessTokens.jti} = any(${ancestorsOf(claims.jti)})`));
+  const own = rows.find(({ token }) => token.jti === claims.jti);
+  if (!own || rows.length !== own.token.lineage.length + 1 || !rows.every(isAlive)) return undefined;
+  const scope = await remainingScope(ctx, own.token.scope, rows);
+  const emptied = own.token.scope.length > 0 && scope.length === 0;
+  return emptied
+    ? undefined
+    : { claims, scope, row: own.token, username: own.email ?? undefined, role: own.role ?? undefined };
+}
+
+/** Whether a client held one of the tokens that this one descends from. */
+export async function isDelegator(
+  ctx: Context,
+  { lineage }: AccessTokenRow,
+  clientId: string,
+): Promise<boolean> {
+  if (lineage.length === 0) return false;
+  const held = await ctx.db
+    .select({ jti: accessTokens.jti })
+    .from(accessTokens)
+    .where(and(inArray(accessTokens.jti, lineage), eq(accessTokens.clientId, clientId)));
+  return held.length > 0;
+}
+
+/** The id in `user:<id>`; null where the subject is no person. */
+export const userOfSubject = sql`case when ${accessTokens.subject} like 'user:%' then substr(${accessTokens.subject}, 6) end`;
+
+const ancestorsOf = (jti: string) =>
+  sql`array(select unnest(own.lineage) from ${accessTokens} own where own.jti = ${jti})`;
+
+type Row = {
+  token: AccessTokenRow;
+  familyRevokedAt: Date | null;
+  familyFrozenAt: Date | null;
+  clientStatus: string | null;
+  clientNotBefore: Date | null;
+  grantStatus: string | null;
+  grantScope: string[] | null;
+  userStatus: string | null;
+  role: Role | null;
+};
+
+/** Whether everything that one token of a chain stands on is still good: itself, family, client, grant, person. */
+function isAlive({ token, ...on }: Row): boolean {
+  const stops = [token.revokedAt, token.frozenAt, on.familyRevokedAt, on.familyFrozenAt];
+  const unrevoked = stops.every((at) => at === null);
+  const clientIsGood =
+    on.clientStatus === "active" && (on.clientNotBefore === null || token.issuedAt > on.clientNotBefore);
+  const grantIsGood = token.grantId === null || on.grantStatus === "active";
+  const personIsGood = !token.subject.startsWith("user:") || on.userStatus === "active";
+  return unrevoked && clientIsGood && grantIsGood && personIsGood;
+}
+
+/** A grant may have been narrowed since a token of the chain was signed, and the person may have another role. */
+async function remainingScope(ctx: Context, held: readonly string[], rows: readonly Row[]) {
+  let scope = held;
+  for (const { token, grantScope, role } of rows) {
+    const granted = grantScope ? intersectScope(token.scope, grantScope) : token.scope;
+    const ofRole = role
+      ? await scopeOfRole(ctx, { resource: token.audience, scope: granted }, role)
+      : granted;
+    scope = intersectScope(scope, ofRole);
+  }
+  return scope;
+}

@@ -1,0 +1,79 @@
+import type { TrustPurpose, WorkloadRule } from "@/db/schema/trusted-issuers";
+import { areSelective } from "@/lib/oauth/claim-conditions";
+import { isLoopbackHost, splitUri } from "@/lib/oauth/uri";
+
+type Problem = { field: string; message: string };
+/** What of a registration has to make sense together. */
+type Registration = {
+  issuer: string;
+  purposes: readonly TrustPurpose[];
+  jwksUri: string | null;
+  workloads: readonly WorkloadRule[];
+};
+type Rule = (issuer: Registration, serverUrl: string) => Problem | undefined;
+
+const SPIFFE_TRUST_DOMAIN = /^spiffe:\/\/[a-z0-9._-]{1,255}$/;
+const isSpiffe = (issuer: string): boolean => issuer.startsWith("spiffe:");
+
+/** Why an issuer cannot be trusted on these terms, field by field as the wire names them. */
+export function registrationProblems(issuer: Registration, serverUrl: string): readonly Problem[] {
+  return RULES.flatMap((rule) => rule(issuer, serverUrl) ?? []);
+}
+
+const RULES: readonly Rule[] = [
+  ({ issuer }) => {
+    const message = isSpiffe(issuer) ? spiffeProblem(issuer) : addressProblem(issuer);
+    return message ? { field: "issuer", message } : undefined;
+  },
+
+  // Our own tokens are judged by what we know of them, never as somebody else's.
+  ({ issuer }, serverUrl) =>
+    issuer.replace(/\/$/, "") === serverUrl
+      ? { field: "issuer", message: "is this server itself" }
+      : undefined,
+
+  // "array of issuers and JWKS by manual configuration": a trust domain has no metadata to look its keys up in.
+  ({ issuer, jwksUri }) =>
+    isSpiffe(issuer) && jwksUri === null
+      ? { field: "jwks_uri", message: "must be where the keys of the trust domain are" }
+      : undefined,
+
+  ({ jwksUri }) => {
+    const message = jwksUri === null ? undefined : addressProblem(jwksUri);
+    return message ? { field: "jwks_uri", message } : undefined;
+  },
+
+  ({ issuer, purposes }) =>
+    isSpiffe(issuer) && purposes.some((purpose) => purpose !== "workload")
+      ? { field: "purposes", message: "must be workload only for a SPIFFE trust domain" }
+      : undefined,
+
+  // Nothing in such an assertion tells a server that acts for people from a workload that acts for itself.
+  ({ purposes }) =>
+    purposes.includes("chaining") && purposes.includes("workload")
+      ? {
+          field: "purposes",
+          message: "must not have both chaining and workload: their assertions look alike",
+        }
+      : undefined,
+
+  ({ workloads }) => {
+    const index = workloads.findIndex(({ claims }) => !areSelective(claims));
+    const message = "must single workloads out: by sub, or by two other claims";
+    return index === -1 ? undefined : { field: `workloads.${index}.claims`, message };
+  },
+];
+
+const spiffeProblem = (issuer: string): string | undefined =>
+  SPIFFE_TRUST_DOMAIN.test(issuer) ? undefined : "must be a trust domain such as spiffe://example.org";
+
+/** https, or http on this machine, and nothing that is not compared or sent (RFC 8414 §2). */
+function addressProblem(address: string): string | undefined {
+  const uri = splitUri(address);
+  if (!uri?.authority || !URL.canParse(address)) return "must be a URL such as https://id.example.com";
+  const { protocol, hostname, username, password } = new URL(address);
+  if (protocol !== "https:" && !(protocol === "http:" && isLoopbackHost(hostname)))
+    return "must begin with https:// (http:// is for localhost only)";
+  if (username || password) return "must not carry a user name or a password";
+  return undefined;
+}
