@@ -12,6 +12,16 @@ export type GrantView = {
   scopes: readonly Scope[];
   since: Date;
   lastUsedAt?: Date | undefined;
+  /** Agents that it handed work on to, and that act for the person through it now. */
+  delegates: readonly DelegateView[];
+};
+
+export type DelegateView = {
+  key: string;
+  agent: string;
+  place: string;
+  scopes: readonly string[];
+  until: Date;
 };
 
 export type SessionView = {
@@ -122,6 +132,7 @@ function Grant({ grant, view }: { grant: GrantView; view: MyAgentsView }) {
           <dt className="side">Last used</dt>
           <dd>{grant.lastUsedAt ? <Moment at={grant.lastUsedAt} now={now} /> : "Never"}</dd>
         </div>
+        {grant.delegates.length > 0 && <Delegates delegates={grant.delegates} now={now} />}
       </dl>
       {grant.scopes.length > 1 && (
         <Narrow action={`${action}/narrow`} csrf={csrf} grant={grant} letInFor={letInFor} />
@@ -139,6 +150,26 @@ function Grant({ grant, view }: { grant: GrantView; view: MyAgentsView }) {
         </p>
       </form>
     </article>
+  );
+}
+
+function Delegates({ delegates, now }: { delegates: readonly DelegateView[]; now: Date }) {
+  return (
+    <div className="fact">
+      <dt className="side">Passed on to</dt>
+      <dd>
+        <ul className="words">
+          {delegates.map(({ key, agent, place, scopes, until }) => (
+            <li key={key}>
+              <ClientText text={agent} />, for <ClientText text={place} />:{" "}
+              {scopes.length > 0 ? scopes.join(", ").toLowerCase() : "no permission of its own"}; ends{" "}
+              <Moment at={until} now={now} />
+            </li>
+          ))}
+        </ul>
+        <p className="aside">They end with the app: stopping it stops them too.</p>
+      </dd>
+    </div>
   );
 }
 

@@ -7,6 +7,7 @@ import { firstOf, visitorOfPage } from "@/app/visitor";
 import { type GrantView, MyAgents, type SessionView, type StoppedView } from "@/components/my-agents";
 import { ACCOUNT_PURPOSE } from "@/lib/http/my-agents";
 import { loginPath } from "@/lib/http/session";
+import { type Delegate, listDelegates } from "@/lib/services/delegates";
 import { type GrantOverview, listGrants } from "@/lib/services/grants";
 import { listSessions, type Session } from "@/lib/services/sessions";
 import { browserLabel } from "./browser-label";
@@ -16,6 +17,11 @@ export default async function MyAgentsPage({ searchParams }: PageProps<"/me">) {
   const { ctx, by, formToken } = await visitorOfPage();
   if (!by) redirect(loginPath("/me"));
   const grants = await listGrants(ctx, by.user.id);
+  const active = grants.filter(({ grant }) => grant.status === "active");
+  const delegates = await listDelegates(
+    ctx,
+    active.map(({ grant }) => grant.id),
+  );
   const sessions = await listSessions(ctx, by.user.id);
   const done = doneText(firstOf((await searchParams).done));
   return (
@@ -24,7 +30,7 @@ export default async function MyAgentsPage({ searchParams }: PageProps<"/me">) {
         csrf={formToken(ACCOUNT_PURPOSE)}
         now={ctx.now()}
         mcpUrl={`${ctx.settings.serverUrl}/mcp`}
-        grants={grants.filter(({ grant }) => grant.status === "active").map(toGrant)}
+        grants={active.map((overview) => toGrant(overview, delegates.get(overview.grant.id) ?? []))}
         sessions={sessions.map((session) => toSession(session, by.session.idHash))}
         letInFor={lengthOfTime(ctx.settings.interactiveAccessTokenTtl)}
         stopped={grants.flatMap(toStopped)}
@@ -51,7 +57,7 @@ const resourceOf = ({ grant, resource }: GrantOverview) => ({
   identifier: grant.resource,
 });
 
-function toGrant(overview: GrantOverview): GrantView {
+function toGrant(overview: GrantOverview, delegates: readonly Delegate[]): GrantView {
   const { grant, client, resource } = overview;
   const kind = client?.kind ?? "dynamic";
   return {
@@ -66,6 +72,13 @@ function toGrant(overview: GrantOverview): GrantView {
     scopes: grant.scope.map((name) => scopeInWords({ scopes: resource?.scopes ?? [] }, name)),
     since: grant.createdAt,
     lastUsedAt: grant.lastUsedAt ?? undefined,
+    delegates: delegates.map(({ clientId, name, place, scope, until }) => ({
+      key: `${clientId} ${place}`,
+      agent: name,
+      place,
+      scopes: scope.map((each) => scopeInWords({ scopes: resource?.scopes ?? [] }, each).description),
+      until,
+    })),
   };
 }
 
