@@ -104,7 +104,7 @@ test("offline example: a stopped app is refused when its short token expires", a
   }
 });
 
-test("npm run demo goes through the whole job and shows the refusal", async () => {
+test("npm run demo: three agents hand on less and less, one wants more, and the person stops them all", async () => {
   test.setTimeout(120_000);
   const port = await freePort();
   const person = ["--email", ADMIN.email, "--password", ADMIN.password];
@@ -117,8 +117,42 @@ test("npm run demo goes through the whole job and shows the refusal", async () =
       printed += chunk;
     });
   const [code] = await once(demo, "close");
-  expect(printed).toContain(STOPPED_LIVE);
   expect(code, printed).toBe(0);
+  const lines = printed.split("\n").map((line) => line.trim().replaceAll(/ {2,}/g, " | "));
+
+  const chain = lines.filter((line) => line.startsWith("person →")).slice(-4);
+  expect(chain.map((line) => line.replace(/\d+ s$/, "N s"))).toEqual([
+    "person → Orchestrator → Notes | notes:read notes:search notes:write | N s",
+    "person → Orchestrator → Search | notes:read notes:search | N s",
+    "person → Orchestrator → Search → Database | notes:read | N s",
+    "person → Orchestrator → Search → Database → Notes | notes:read | N s",
+  ]);
+  expect(lines).toContain('read_notes → ["The passport ends in May."]');
+
+  const beyond = "The request asks for what the subject token does not have: notes:write.";
+  const offer = "Ask for some of: notes:read notes:search.";
+  expect(lines).toContain("allowed: false");
+  expect(lines).toContain(`${beyond} ${offer}`);
+  expect(lines).toContain(`invalid_scope, scope_escalation: ${beyond} ${offer}`);
+
+  const proofs = lines.filter((line) => /^(\$ npx authgent|Proven:|Not proven:)/.test(line));
+  expect(proofs).toEqual([
+    "$ npx authgent verify-chain TOKEN --bundle chain.json --jwks keys.json → 0",
+    "Proven: 3 hops, and none gave more than there was before it. Whether the token was revoked since, only the server knows.",
+    "$ npx authgent verify-chain TOKEN --bundle changed.json --jwks keys.json → 1",
+    "Not proven:",
+  ]);
+
+  const refused = lines.filter((line) => line.includes("refused after"));
+  expect(refused.map((line) => line.replace(/\d+ ms$/, "N ms"))).toEqual([
+    "Orchestrator's token for Notes | refused after N ms",
+    "Orchestrator's token for Search | refused after N ms",
+    "Search's token for Database | refused after N ms",
+    "Database's token for Notes | refused after N ms",
+    "Database at the MCP server | refused after N ms",
+  ]);
+  expect(printed).toContain(STOPPED_LIVE);
+  expect(lines).toContain("4 of 4 tokens are listed.");
 });
 
 /** Connects an agent whose person is the administrator, in this browser. */

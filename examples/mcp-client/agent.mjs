@@ -7,11 +7,16 @@ import { auth, Client, StreamableHTTPClientTransport, UnauthorizedError } from "
  * An MCP client as a desktop app is one: it discovers, registers itself, sends its person to a browser,
  * listens on loopback for the answer (RFC 8252 §7.3) and refreshes its tokens.
  *
- * @param {{ url: string, name: string, fetch?: typeof fetch }} options The MCP server; the name people read.
+ * @param {object} options
+ * @param {string} options.url The MCP server.
+ * @param {string} options.name The name people read.
+ * @param {string} [options.scope] What it asks for at once; without it, what the MCP server's challenge names.
+ * @param {object} [options.metadata] What it registers as, beyond a client that keeps no secret (RFC 7591 §2).
+ * @param {typeof fetch} [options.fetch]
  */
-export async function createAgent({ url, name, fetch }) {
+export async function createAgent({ url, name, scope, metadata, fetch }) {
   const callback = await listenForCallback();
-  const { memory, provider } = remember(name, callback.redirectUri);
+  const { memory, provider } = remember({ name, redirectUri: callback.redirectUri, metadata });
   const newTransport = () =>
     new StreamableHTTPClientTransport(new URL(url), { authProvider: provider, ...(fetch && { fetch }) });
   const newClient = () =>
@@ -22,11 +27,8 @@ export async function createAgent({ url, name, fetch }) {
   return {
     /** Tries to get in, and returns the address where the person has to allow it. @returns {Promise<string>} */
     async ask() {
-      await newClient()
-        .connect(transport)
-        .catch((error) => {
-          if (!(error instanceof UnauthorizedError)) throw error;
-        });
+      if (scope) await auth(provider, { serverUrl: url, scope, fetchFn: fetch });
+      else await newClient().connect(transport).catch(unauthorized);
       return memory.authorizationUrl;
     },
 
@@ -58,8 +60,13 @@ export async function createAgent({ url, name, fetch }) {
   };
 }
 
+/** The answer that was to be expected: by now the person's address is known. */
+function unauthorized(error) {
+  if (!(error instanceof UnauthorizedError)) throw error;
+}
+
 /** What a client has to remember between requests. A real one keeps it for the next start, with the tokens encrypted. */
-function remember(name, redirectUri) {
+function remember({ name, redirectUri, metadata }) {
   const memory = {};
   const save = (key) => (value) => {
     memory[key] = value;
@@ -72,6 +79,7 @@ function remember(name, redirectUri) {
       grant_types: ["authorization_code", "refresh_token"],
       response_types: ["code"],
       token_endpoint_auth_method: "none",
+      ...metadata,
     },
     state: () => {
       memory.state = randomBytes(32).toString("base64url");

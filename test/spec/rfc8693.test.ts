@@ -105,6 +105,21 @@ describe("a successful exchange", () => {
     expect(claimsOf(access_token).act).toEqual({ sub: `client:${search?.clientId}` });
   });
 
+  it("Q12: what a person gave an app beyond its registration, it may hand on, and nobody else may have for it", async () => {
+    const app = await c.registerConfidential({
+      grant_types: ["authorization_code", "urn:ietf:params:oauth:grant-type:token-exchange"],
+      scope: "read",
+    });
+    const { access_token } = await c.tokensFor(app, {
+      scope: "read write",
+      resource: "https://api.example/mcp",
+    });
+    const own = await d.exchanged(app, access_token, { audience: agent(search).clientId });
+    expect(own.scope).toBe("read write");
+    const response = await d.exchange(agent(search), own.access_token, { scope: "write" });
+    expect(await refusalOf(response)).toEqual({ status: 400, error: "invalid_scope" });
+  });
+
   it("§2.1: a refresh token of the client's own is read, not used up", async () => {
     const app = await c.registerConfidential({
       grant_types: ["authorization_code", "urn:ietf:params:oauth:grant-type:token-exchange"],

@@ -9,7 +9,7 @@ import { type Agent, areKin, findAgentByClientRecently } from "@/lib/services/ag
 import type { Client } from "@/lib/services/clients";
 import { askPolicy } from "@/lib/services/issuing";
 import { findRegisteredResource } from "@/lib/services/resources";
-import { ownScope, scopeOfRole, type Target } from "@/lib/services/targets";
+import { grantableScope, ownScope, scopeOfRole, type Target } from "@/lib/services/targets";
 import type { SubjectToken } from "./subject-token";
 import { exchangeTarget } from "./target";
 
@@ -78,13 +78,18 @@ export async function planExchange(
   return { target, scope, act, depth, decision };
 }
 
-/** What the acting client may have at a target, and of that only what the person it acts for may pass on (D19). */
+/**
+ * What the acting client may have at a target, and of that only what the person it acts for may pass on (D19).
+ * What a person gave an app stands above what the app registered for itself (client quirks Q12, Q33): where it
+ * exchanges its own token, the grant is the limit.
+ */
 async function scopeAt(
   ctx: Context,
   asking: Parameters<typeof ownScope>[1],
-  { role }: SubjectToken,
+  { role, issuedTo, grantId }: SubjectToken,
 ): Promise<readonly string[]> {
-  const scope = ownScope(ctx, asking);
+  const isOwnGrant = grantId !== undefined && issuedTo === asking.client.clientId;
+  const scope = isOwnGrant ? grantableScope(ctx, asking) : ownScope(ctx, asking);
   return role ? scopeOfRole(ctx, { resource: asking.target.resource, scope }, role) : scope;
 }
 

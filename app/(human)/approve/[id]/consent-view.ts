@@ -8,6 +8,7 @@ import type { Context } from "@/lib/context";
 import { decisionPurpose } from "@/lib/http/decision";
 import { redirectKind } from "@/lib/oauth/redirect-uri";
 import { unionScope } from "@/lib/oauth/scope";
+import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import type { Approval } from "@/lib/services/approvals";
 import { type Client, findClient } from "@/lib/services/clients";
 import { findStandingGrant } from "@/lib/services/grants";
@@ -35,6 +36,9 @@ export async function consentView(
     resource: { name: target.name, identifier: target.resource },
     scopes: await askedScopes(ctx, { approval, by, nothingTicked, target }),
     duration: durationOf(ctx, client),
+    ...(client.grantTypes.includes(GRANT_TYPES.tokenExchange) && {
+      delegationHops: ctx.settings.maxDelegationDepth,
+    }),
     letInFor: lengthOfTime(ctx.settings.interactiveAccessTokenTtl),
     asksAgain: kind === "static" ? "for-more" : "always",
     person: by.user,
