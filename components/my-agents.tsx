@@ -1,5 +1,5 @@
 import { ClientText } from "@/components/client-text";
-import { Moment } from "@/components/moment";
+import { distance, Moment } from "@/components/moment";
 import { type Scope, ScopeChoices, TechnicalNames } from "@/components/scopes";
 import { type Verification, VerificationLine } from "@/components/verification";
 
@@ -161,9 +161,14 @@ function Delegates({ delegates, now }: { delegates: readonly DelegateView[]; now
         <ul className="words">
           {delegates.map(({ key, agent, place, scopes, until }) => (
             <li key={key}>
-              <ClientText text={agent} />, for <ClientText text={place} />:{" "}
-              {scopes.length > 0 ? scopes.join(", ").toLowerCase() : "no permission of its own"}; ends{" "}
-              <Moment at={until} now={now} />
+              <strong>
+                <ClientText text={agent} />
+              </strong>{" "}
+              with <ClientText text={place} />
+              <p className="aside">
+                {scopes.length > 0 ? scopes.join(", ") : "No permission of its own"}. Ends{" "}
+                <time dateTime={until.toISOString()}>{distance(until, now)}</time>.
+              </p>
             </li>
           ))}
         </ul>
