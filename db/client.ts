@@ -1,4 +1,5 @@
 import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
+import type { Sql } from "postgres";
 import * as schema from "./schema/index";
 
 /** The one database type services see: PGlite, PostgreSQL and an open transaction all satisfy it. */
@@ -42,8 +43,19 @@ async function openPostgres(url: string, { poolSize = 10 }: Options): Promise<Op
       idle_in_transaction_session_timeout: 10_000,
     },
   });
+  prepareStatements(client);
   const db = drizzle({ client, schema, casing: "snake_case" });
   return { db, kind: "postgres", close: () => client.end({ timeout: 5 }) };
+}
+
+/**
+ * Lets PostgreSQL keep the plan of every statement with parameters: Drizzle sends its queries through `unsafe`, which
+ * would have each one parsed and planned anew, in two round trips.
+ */
+function prepareStatements(client: Sql): void {
+  const unsafe = client.unsafe.bind(client);
+  client.unsafe = (query, parameters, options) =>
+    unsafe(query, parameters, { prepare: (parameters?.length ?? 0) > 0, ...options });
 }
 
 async function openEmbedded(path: string, { template }: Options): Promise<OpenedDatabase> {

@@ -159,6 +159,9 @@ export async function findRegisteredResource(
   ctx: Context,
   identifier: string,
 ): Promise<Resource | undefined> {
+  const recent = findResource(await listResourcesRecently(ctx), identifier);
+  if ("found" in recent) return recent.found;
+  // Not among those of a second ago: it may have been registered since, here or on another instance.
   const match = findResource(await listResources(ctx), identifier);
   return "found" in match ? match.found : undefined;
 }

@@ -1,4 +1,5 @@
 import { and, eq, inArray, or, sql } from "drizzle-orm";
+import type { Db } from "@/db/client";
 import { clients } from "@/db/schema/clients";
 import { grants } from "@/db/schema/grants";
 import type { Role } from "@/db/schema/resources";
@@ -53,7 +54,25 @@ export async function readAccessToken(ctx: Context, token: string): Promise<Acce
  * the chain is refused everywhere with the next question, also for a token whose exchange was under way.
  */
 async function findLiveToken(ctx: Context, claims: AccessTokenClaims): Promise<LiveToken | undefined> {
-  const rows = await ctx.db
+  const rows = await chainQuery(ctx.db).execute({ jti: claims.jti });
+  const own = rows.find(({ token }) => token.jti === claims.jti);
+  if (!own || rows.length !== own.token.lineage.length + 1 || !rows.every(isAlive)) return undefined;
+  const scope = await remainingScope(ctx, own.token.scope, rows);
+  const emptied = own.token.scope.length > 0 && scope.length === 0;
+  return emptied
+    ? undefined
+    : { claims, scope, row: own.token, username: own.email ?? undefined, role: own.role ?? undefined };
+}
+
+/** The id in `user:<id>`; null where the subject is no person. */
+export const userOfSubject = sql`case when ${accessTokens.subject} like 'user:%' then substr(${accessTokens.subject}, 6) end`;
+
+const JTI = sql.placeholder("jti");
+const ancestors = sql`array(select unnest(own.lineage) from ${accessTokens} own where own.jti = ${JTI})`;
+
+/** Everything asked of one token and its ancestors; built once for each database, since every request asks it. */
+const chainQuery = oncePerDatabase((db) =>
+  db
     .select({
       token: accessTokens,
       familyRevokedAt: tokenFamilies.revokedAt,
@@ -71,14 +90,17 @@ async function findLiveToken(ctx: Context, claims: AccessTokenClaims): Promise<L
     .leftJoin(clients, eq(clients.clientId, accessTokens.clientId))
     .leftJoin(grants, eq(grants.id, accessTokens.grantId))
     .leftJoin(users, eq(users.id, userOfSubject))
-    .where(or(eq(accessTokens.jti, claims.jti), sql`${accessTokens.jti} = any(${ancestorsOf(claims.jti)})`));
-  const own = rows.find(({ token }) => token.jti === claims.jti);
-  if (!own || rows.length !== own.token.lineage.length + 1 || !rows.every(isAlive)) return undefined;
-  const scope = await remainingScope(ctx, own.token.scope, rows);
-  const emptied = own.token.scope.length > 0 && scope.length === 0;
-  return emptied
-    ? undefined
-    : { claims, scope, row: own.token, username: own.email ?? undefined, role: own.role ?? undefined };
+    .where(or(eq(accessTokens.jti, JTI), sql`${accessTokens.jti} = any(${ancestors})`))
+    .prepare("chain_of_token"),
+);
+
+function oncePerDatabase<Query>(build: (db: Db) => Query): (db: Db) => Query {
+  const built = new WeakMap<Db, Query>();
+  return (db) => {
+    const query = built.get(db) ?? build(db);
+    built.set(db, query);
+    return query;
+  };
 }
 
 /** Whether a client held one of the tokens that this one descends from. */
@@ -94,12 +116,6 @@ export async function isDelegator(
     .where(and(inArray(accessTokens.jti, lineage), eq(accessTokens.clientId, clientId)));
   return held.length > 0;
 }
-
-/** The id in `user:<id>`; null where the subject is no person. */
-export const userOfSubject = sql`case when ${accessTokens.subject} like 'user:%' then substr(${accessTokens.subject}, 6) end`;
-
-const ancestorsOf = (jti: string) =>
-  sql`array(select unnest(own.lineage) from ${accessTokens} own where own.jti = ${jti})`;
 
 type Row = {
   token: AccessTokenRow;

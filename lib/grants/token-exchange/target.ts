@@ -1,7 +1,7 @@
 import type { Context } from "@/lib/context";
 import { isOAuthError, OAuthError } from "@/lib/errors";
 import { sameResource } from "@/lib/oauth/resource";
-import { findAgent } from "@/lib/services/agents";
+import { findAgentByClientRecently } from "@/lib/services/agents";
 import type { Client } from "@/lib/services/clients";
 import { resolveTarget, type Target } from "@/lib/services/targets";
 import { oneResource } from "../one-resource";
@@ -34,7 +34,7 @@ export async function exchangeTarget(
 
 /** A token may be addressed to an agent: it is the one that may exchange it further. */
 async function agentTarget(ctx: Context, clientId: string): Promise<Target> {
-  const agent = await findAgent(ctx, clientId);
+  const agent = await findAgentByClientRecently(ctx, clientId);
   if (agent?.status !== "active")
     throw new OAuthError("invalid_target", "There is no active agent with this client id.");
   return byName(agent.clientId, agent.name);
