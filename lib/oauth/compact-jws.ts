@@ -1,5 +1,5 @@
 import { type ErrorCode, OAuthError } from "@/lib/errors";
-import { isSignedBy, type JwsKey, parseJson, parseJws, signJws } from "./jws";
+import { isSignedBy, type Jws, type JwsKey, parseJson, parseJws, signJws } from "./jws";
 
 export type VerificationKey = JwsKey;
 export type SigningKey = JwsKey & { kid: string };
@@ -17,9 +17,13 @@ type Expectations = {
 const KEY_SOURCES = ["jwk", "jku", "x5c", "x5u"];
 
 /** Verifies the signature, type and key of a token; what it claims is for the caller to judge (RFC 7515 §5.2). */
-export function verifyCompactJws(token: string, { typ, keys, code = "invalid_token" }: Expectations) {
+export function verifyCompactJws(token: string, expectations: Expectations) {
+  return verifyParsedJws(parseJws(token, expectations.code), expectations);
+}
+
+/** The same for a token that was taken apart before, to look its key up. */
+export function verifyParsedJws(jws: Jws, { typ, keys, code = "invalid_token" }: Expectations) {
   const refuse = (reason: string) => new OAuthError(code, "Send a valid token: get a new one", { reason });
-  const jws = parseJws(token, code);
   const { header } = jws;
 
   const source = KEY_SOURCES.find((name) => Object.hasOwn(header, name));
@@ -36,10 +40,11 @@ export function verifyCompactJws(token: string, { typ, keys, code = "invalid_tok
 }
 
 /** The `kid` that a token names, before anything is verified: it serves to look the key up, for nothing else. */
-export function readKid(token: string, code?: ErrorCode): string | undefined {
-  const { kid } = parseJws(token, code).header;
-  return typeof kid === "string" ? kid : undefined;
-}
+export const readKid = (token: string, code?: ErrorCode): string | undefined => kidOf(parseJws(token, code));
+
+/** The same of a token that was taken apart before. */
+export const kidOf = ({ header: { kid } }: Jws): string | undefined =>
+  typeof kid === "string" ? kid : undefined;
 
 /** Signs claims as a JWT of the given type (RFC 7519 §7.1). */
 export function signCompactJws(key: SigningKey, typ: string, claims: Record<string, unknown>): string {

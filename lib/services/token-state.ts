@@ -12,7 +12,8 @@ import {
   checkAccessTokenTimes,
   parseAccessTokenClaims,
 } from "@/lib/oauth/access-token";
-import { readKid, verifyCompactJws } from "@/lib/oauth/compact-jws";
+import { kidOf, verifyParsedJws } from "@/lib/oauth/compact-jws";
+import { parseJws } from "@/lib/oauth/jws";
 import { intersectScope } from "@/lib/oauth/scope";
 import { scopeOfRole } from "./targets";
 
@@ -41,8 +42,9 @@ const REVOKED = "The token was revoked: the person stopped this app, or it was s
 
 /** The claims of a token that we signed, whether it still counts or not. */
 export async function readAccessToken(ctx: Context, token: string): Promise<AccessTokenClaims> {
-  const keys = await ctx.keys.verificationKeys(readKid(token) ?? "");
-  const { payload } = verifyCompactJws(token, { typ: "at+jwt", keys });
+  const jws = parseJws(token);
+  const keys = await ctx.keys.verificationKeys(kidOf(jws) ?? "");
+  const { payload } = verifyParsedJws(jws, { typ: "at+jwt", keys });
   const claims = parseAccessTokenClaims(payload);
   if (claims.iss !== ctx.settings.serverUrl)
     throw new OAuthError("invalid_token", "The token was issued by another server.");
