@@ -129,7 +129,7 @@ test("npm run demo: three agents hand on less and less, one wants more, and the 
   ]);
   expect(lines).toContain('read_notes → ["The passport ends in May."]');
 
-  const beyond = "The request asks for what the subject token does not have: notes:write.";
+  const beyond = "The request asks for scope that the subject token does not have: notes:write.";
   const offer = "Ask for some of: notes:read notes:search.";
   expect(lines).toContain("allowed: false");
   expect(lines).toContain(`${beyond} ${offer}`);

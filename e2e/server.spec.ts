@@ -184,7 +184,7 @@ test.describe("the command line", () => {
     const env = { AUTHGENT_DATABASE_URL: database.url };
     const dryRun = await run(["dist/authgent.mjs", "migrate", "--dry-run"], env);
     expect(dryRun.stdout).toContain('CREATE TABLE "clients"');
-    expect((await run(["dist/authgent.mjs", "migrate"], env)).stdout).toBe("2 migrations applied.\n");
+    expect((await run(["dist/authgent.mjs", "migrate"], env)).stdout).toBe("3 migrations applied.\n");
     expect((await run(["dist/authgent.mjs", "migrate", "--dry-run"], env)).stdout).toBe(
       "Nothing to do: the database is up to date.\n",
     );
@@ -215,7 +215,7 @@ test.describe("the command line", () => {
 
   test("says what it knows when it is asked for what it does not", async () => {
     const { code, stderr } = await run(["dist/authgent.mjs", "frobnicate"], {});
-    expect(code).toBe(1);
+    expect(code).toBe(2);
     expect(stderr).toContain("There is no command frobnicate.");
     expect(stderr).toContain("migrate [--dry-run]");
   });

@@ -1,10 +1,15 @@
 import { OAuthError } from "@/lib/errors";
 import type { Actor } from "./access-token";
 
-/** Everybody who acts in a chain, the current actor first (RFC 8693 §4.1). */
+/**
+ * Everybody who acts in a chain, the current actor first (RFC 8693 §4.1). Names mean something only together with who
+ * gave them: another server's `client:a` is none of ours, and is told as `https://its.issuer client:a`.
+ */
 export function actorsOf(act: Actor | undefined): readonly string[] {
-  return act ? [act.sub, ...actorsOf(act.act)] : [];
+  return act ? [nameOf(act), ...actorsOf(act.act)] : [];
 }
+
+const nameOf = ({ sub, iss }: Actor): string => (iss === undefined ? sub : `${iss} ${sub}`);
 
 /** How often a token was delegated; our person at the innermost place is its root and no hop (product decision D7). */
 export function delegationDepth(act: Actor | undefined): number {
@@ -16,11 +21,6 @@ const isRoot = ({ sub, iss, act }: Actor): boolean => !act && iss === undefined 
 
 /** Who acts with a token now: its outermost actor, or, where nobody was delegated to, its subject. */
 export const currentActor = ({ sub, act }: Chained): string => (act ? nameOf(act) : sub);
-
-/** Names mean something only together with who gave them: another server's `client:a` is none of ours. */
-const nameOf = ({ sub, iss }: Actor): string => (iss === undefined ? sub : `${iss} ${sub}`);
-const namesOf = (act: Actor | undefined): readonly string[] =>
-  act ? [nameOf(act), ...namesOf(act.act)] : [];
 
 /** The chain with one more actor, outermost; who acts already is not added again. */
 export function extendChain(token: Chained, actor: string): Actor | undefined {
@@ -42,8 +42,8 @@ export function withRoot(act: Actor | undefined, root: string): Actor | undefine
  */
 export function continuesChain(subject: Chained, actor: Chained): boolean {
   if (actor.act === undefined) return true;
-  const [current, ...ancestors] = namesOf(actor.act);
-  const chain = namesOf(subject.act);
+  const [current, ...ancestors] = actorsOf(actor.act);
+  const chain = actorsOf(subject.act);
   return (
     actor.sub === subject.sub && (sameList(ancestors, chain) || sameList([current, ...ancestors], chain))
   );

@@ -55,7 +55,8 @@ function comparable(resource: string): string {
   if (!uri) return resource;
   const path = uri.path === "/" ? "" : uri.path;
   const query = uri.query === undefined ? "" : `?${uri.query}`;
-  return `${originOf(resource)}${path}${query}`;
+  const fragment = uri.fragment === undefined ? "" : `#${uri.fragment}`;
+  return `${originOf(resource)}${path}${query}${fragment}`;
 }
 
 function originOf(resource: string): string {

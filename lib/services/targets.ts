@@ -61,7 +61,8 @@ function onlyOfOrigin(
   known: readonly Resource[],
   identifier: string,
 ) {
-  if (resourceMatch !== "origin") return undefined;
+  // Tokens may be for an agent or a name, which has no origin.
+  if (resourceMatch !== "origin" || !URL.canParse(identifier)) return undefined;
   const { origin } = new URL(identifier);
   const [only, ...others] = known.filter(({ resource }) => new URL(resource).origin === origin);
   return others.length === 0 ? only : undefined;

@@ -27,6 +27,10 @@ export type LiveToken = {
   username: string | undefined;
   /** Of the person it is for. */
   role: Role | undefined;
+  /** What the person gave that it comes from. */
+  grant: { userId: string; clientId: string; resource: string } | undefined;
+  /** Who held the tokens it descends from, and where each was for; its own is last. */
+  held: readonly { clientId: string; audience: string }[];
 };
 
 /** Verifies one of our access tokens (RFC 9068 §4) and asks the database whether it still counts. */
@@ -61,9 +65,17 @@ async function findLiveToken(ctx: Context, claims: AccessTokenClaims): Promise<L
   if (!own || rows.length !== own.token.lineage.length + 1 || !rows.every(isAlive)) return undefined;
   const scope = await remainingScope(ctx, own.token.scope, rows);
   const emptied = own.token.scope.length > 0 && scope.length === 0;
-  return emptied
-    ? undefined
-    : { claims, scope, row: own.token, username: own.email ?? undefined, role: own.role ?? undefined };
+  if (emptied) return undefined;
+  const { token: row, grant, email, role } = own;
+  return {
+    claims,
+    scope,
+    row,
+    username: email ?? undefined,
+    role: role ?? undefined,
+    grant: grant ?? undefined,
+    held: heldTokens(row, rows),
+  };
 }
 
 /** The id in `user:<id>`; null where the subject is no person. */
@@ -81,6 +93,9 @@ const chainQuery = oncePerDatabase((db) =>
       familyFrozenAt: tokenFamilies.frozenAt,
       clientStatus: clients.status,
       clientNotBefore: clients.notBefore,
+      clientKind: clients.kind,
+      clientScope: clients.scope,
+      grant: { userId: grants.userId, clientId: grants.clientId, resource: grants.resource },
       grantStatus: grants.status,
       grantScope: grants.scope,
       userStatus: users.status,
@@ -119,12 +134,20 @@ export async function isDelegator(
   return held.length > 0;
 }
 
+/** In the order of the lineage, which is that of the chain. */
+function heldTokens({ lineage, jti }: AccessTokenRow, rows: readonly Row[]) {
+  const byJti = new Map(rows.map(({ token }) => [token.jti, token]));
+  return [...lineage, jti].flatMap((each) => byJti.get(each) ?? []);
+}
+
 type Row = {
   token: AccessTokenRow;
   familyRevokedAt: Date | null;
   familyFrozenAt: Date | null;
   clientStatus: string | null;
   clientNotBefore: Date | null;
+  clientKind: string | null;
+  clientScope: string[] | null;
   grantStatus: string | null;
   grantScope: string[] | null;
   userStatus: string | null;
@@ -145,8 +168,13 @@ function isAlive({ token, ...on }: Row): boolean {
 /** A grant may have been narrowed since a token of the chain was signed, and the person may have another role. */
 async function remainingScope(ctx: Context, held: readonly string[], rows: readonly Row[]) {
   let scope = held;
-  for (const { token, grantScope, role } of rows) {
-    const granted = grantScope ? intersectScope(token.scope, grantScope) : token.scope;
+  for (const { token, grantScope, role, clientKind, clientScope } of rows) {
+    // An agent's registration is a limit that may have been narrowed; an app's is only what it asks for by default.
+    const limit = clientKind === "agent" ? [grantScope, clientScope] : [grantScope];
+    const granted = limit.reduce<readonly string[]>(
+      (left, names) => (names ? intersectScope(left, names) : left),
+      token.scope,
+    );
     const ofRole = role
       ? await scopeOfRole(ctx, { resource: token.audience, scope: granted }, role)
       : granted;

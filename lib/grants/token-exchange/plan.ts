@@ -1,15 +1,14 @@
 import type { Context } from "@/lib/context";
 import type { Actor } from "@/lib/oauth/access-token";
 import { delegationDepth, extendChain, withRoot } from "@/lib/oauth/actor";
-import { sameResource } from "@/lib/oauth/resource";
 import { intersectScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import type { Decision } from "@/lib/providers/policy/provider";
-import { type Agent, areKin, findAgentByClientRecently } from "@/lib/services/agents";
+import { findAgentByClientRecently } from "@/lib/services/agents";
 import type { Client } from "@/lib/services/clients";
 import { askPolicy } from "@/lib/services/issuing";
-import { findRegisteredResource } from "@/lib/services/resources";
-import { grantableScope, ownScope, scopeOfRole, type Target } from "@/lib/services/targets";
+import type { Target } from "@/lib/services/targets";
+import { allowedAt, boundsOf, mayUseSubjectToken, scopeAt } from "./limits";
 import type { SubjectToken } from "./subject-token";
 import { exchangeTarget } from "./target";
 
@@ -46,13 +45,14 @@ export async function planExchange(
   const issuedTo =
     subject.issuedTo === undefined ? undefined : await findAgentByClientRecently(ctx, subject.issuedTo);
   const exchangeTargets = issuedTo?.allowedExchangeTargets ?? [];
-  const target = given ?? (await exchangeTarget(ctx, asked, { audience: subject.audience, exchangeTargets }));
-  const registeredScope = await scopeAt(
-    ctx,
-    { client, target, asked: asked.scope ?? subject.scope },
-    subject,
-  );
-  const heldScope = subject.scope ?? registeredScope;
+  const named = issuedTo?.byOperator || ctx.settings.localMode ? exchangeTargets : [];
+  const target = given ?? (await exchangeTarget(ctx, asked, { audience: subject.audience, named }));
+  // Where nothing says a scope but registrations, what is asked for adds nothing to them (security case 108).
+  const wanted = subject.scope && (asked.scope ?? subject.scope);
+  const registeredScope = await scopeAt(ctx, { client, target, asked: wanted }, subject);
+  const allowed = given ? undefined : await allowedAt(ctx, subject, target, { client, named });
+  const said = subject.scope ?? registeredScope;
+  const heldScope = allowed?.scope ? intersectScope(said, allowed.scope) : said;
   const scope = asked.scope ?? commonScope(heldScope, registeredScope);
   const act = shownChain(ctx, subject.sub, extendChain(subject, actor));
   const depth = delegationDepth(act);
@@ -65,6 +65,9 @@ export async function planExchange(
     registeredMayAct: issuedTo?.mayAct ?? [],
     mayUseSubjectToken: await mayUseSubjectToken(ctx, client, subject, issuedTo),
     exchangeTargets,
+    exchangeBounds: await boundsOf(ctx, subject),
+    allowedElsewhere: allowed?.elsewhere,
+    exchanges: Math.max(0, subject.lineage.length - 1),
     depth,
     maxDepth: ctx.settings.maxDelegationDepth,
   };
@@ -78,21 +81,6 @@ export async function planExchange(
   return { target, scope, act, depth, decision };
 }
 
-/**
- * What the acting client may have at a target, and of that only what the person it acts for may pass on (D19).
- * What a person gave an app stands above what the app registered for itself (client quirks Q12, Q33): where it
- * exchanges its own token, the grant is the limit.
- */
-async function scopeAt(
-  ctx: Context,
-  asking: Parameters<typeof ownScope>[1],
-  { role, issuedTo, grantId }: SubjectToken,
-): Promise<readonly string[]> {
-  const isOwnGrant = grantId !== undefined && issuedTo === asking.client.clientId;
-  const scope = isOwnGrant ? grantableScope(ctx, asking) : ownScope(ctx, asking);
-  return role ? scopeOfRole(ctx, { resource: asking.target.resource, scope }, role) : scope;
-}
-
 /** Verifiers of an earlier system look for the person innermost in `act` (product decision D7). */
 const shownChain = ({ settings }: Context, subject: string, act: Actor | undefined): Actor | undefined =>
   settings.delegationRootInAct && subject.startsWith("user:") ? withRoot(act, subject) : act;
@@ -101,28 +89,4 @@ const shownChain = ({ settings }: Context, subject: string, act: Actor | undefin
 function commonScope(held: readonly string[], registered: readonly string[]): readonly string[] {
   const common = intersectScope(held, registered);
   return common.length > 0 ? common : held;
-}
-
-/**
- * Whether a client may exchange a token at all: it is its own, it is addressed to it or to a resource it acts for,
- * or it names the client. Tokens for this server itself are exchanged among kin, in local mode by any agent (D30).
- */
-async function mayUseSubjectToken(
-  ctx: Context,
-  client: Client,
-  { issuedTo, audience, mayAct }: SubjectToken,
-  holder: Agent | undefined,
-): Promise<boolean> {
-  const { clientId, allowedResources } = client;
-  // Another server's assertion was verified to be for us, or for this client.
-  if (issuedTo === undefined || issuedTo === clientId || audience === undefined || audience === clientId)
-    return true;
-  // The rule on may_act judges whom it names.
-  if (mayAct !== undefined || holder?.mayAct.includes(clientId)) return true;
-  if (allowedResources.some((resource) => sameResource(resource, audience))) return true;
-  const resource = /^https?:/.test(audience) ? await findRegisteredResource(ctx, audience) : undefined;
-  if (resource?.introspectionClients.includes(clientId)) return true;
-  if (resource && resource.resource !== ctx.settings.serverUrl) return false;
-  if (ctx.settings.localMode) return true;
-  return !audience.startsWith("agnt_") && areKin(holder, await findAgentByClientRecently(ctx, clientId));
 }

@@ -8,6 +8,7 @@ import { TOKEN_TYPES } from "@/lib/oauth/token-types";
 import type { TransactionClaims } from "@/lib/oauth/transaction-token";
 import type { Client } from "@/lib/services/clients";
 import { findRefreshToken, isRefreshTokenLive } from "@/lib/services/refresh-tokens";
+import { scopeOfRole } from "@/lib/services/targets";
 import { verifyAccessToken } from "@/lib/services/token-state";
 import type { Use } from "../once";
 import { foreignIdToken, foreignJwt } from "./foreign-subject";
@@ -36,6 +37,10 @@ export type SubjectToken = {
   amr?: readonly string[] | undefined;
   /** The other server whose assertion it is, or came from. */
   issuer?: string | undefined;
+  /** What a person gave that it comes from. */
+  grant?: { userId: string; clientId: string; resource: string } | undefined;
+  /** Who held it while it was handed from agent to agent: what bounds their tokens bounds it. */
+  holders?: readonly string[] | undefined;
   /** Of the person it is for: some scopes take one (product decision D19). */
   role?: Role | undefined;
   /** What is used up together with storing what is issued for it; absent: it may be exchanged again. */
@@ -81,7 +86,7 @@ export function readSubjectToken(
 
 /** An access token of ours that counts now. */
 export async function ownAccessToken(ctx: Context, { token }: Reading): Promise<SubjectToken> {
-  const { claims, scope, row, role } = await verified(ctx, token, "subject_token");
+  const { claims, scope, row, role, grant, held } = await verified(ctx, token, "subject_token");
   return {
     sub: claims.sub,
     act: claims.act,
@@ -96,10 +101,21 @@ export async function ownAccessToken(ctx: Context, { token }: Reading): Promise<
     familyId: row.familyId ?? undefined,
     approvalId: row.approvalId ?? undefined,
     issuer: claims.chained_from,
-    role,
+    ...{ role, grant },
+    holders: holdersOf(held),
     authTime: claims.auth_time === undefined ? undefined : new Date(claims.auth_time * 1000),
     amr: claims.amr,
   };
+}
+
+/** A token addressed to an agent is on its way: whoever sent it there still bounds where it may go. */
+function holdersOf(held: readonly { clientId: string; audience: string }[]): readonly string[] {
+  const holders: string[] = [];
+  for (let index = held.length - 1; held[index]?.audience.startsWith("agnt_"); index -= 1) {
+    const sender = held[index - 1];
+    if (sender) holders.push(sender.clientId);
+  }
+  return [...new Set(holders)];
 }
 
 /** "the value of the error parameter MUST be the invalid_request error code" for tokens that do not count (§2.2.2). */
@@ -129,7 +145,14 @@ async function ownRefreshToken(ctx: Context, { token, client }: Reading): Promis
   }
   const { userId, resource, familyId, grantId, issuedAt, expiresAt, authTime, amr } = state.token;
   const sub = `user:${userId}`;
-  const scope = intersectScope(state.token.scope, state.grant.scope);
+  const left = intersectScope(state.token.scope, state.grant.scope);
+  const scope = await scopeOfRole(ctx, { resource, scope: left }, state.user.role);
+  if (state.token.scope.length > 0 && scope.length === 0) {
+    throw new OAuthError(
+      "invalid_request",
+      "Nothing is left of what the person allowed. Ask them to connect again.",
+    );
+  }
   const approvalId = state.family.approvalId ?? undefined;
   // No access token stands for it: the chain starts from the family.
   const claims = accessTokenClaims({
@@ -150,6 +173,6 @@ async function ownRefreshToken(ctx: Context, { token, client }: Reading): Promis
     expiresAt,
     lineage: [],
     proof: { claims, grant: grantId, approval: approvalId },
-    ...{ grantId, familyId, approvalId, authTime, amr, role: state.user.role },
+    ...{ grantId, familyId, approvalId, authTime, amr, role: state.user.role, grant: state.grant },
   };
 }

@@ -1,13 +1,17 @@
 import type { Context } from "@/lib/context";
 import { isOAuthError, OAuthError } from "@/lib/errors";
-import { sameResource } from "@/lib/oauth/resource";
+import { parseResource, sameResource } from "@/lib/oauth/resource";
 import { findAgentByClientRecently } from "@/lib/services/agents";
 import type { Client } from "@/lib/services/clients";
 import { resolveTarget, type Target } from "@/lib/services/targets";
 import { oneResource } from "../one-resource";
 
 type Asked = { client: Client; audience: string | undefined; resources: readonly string[] };
-type Of = { audience: string | undefined; exchangeTargets: readonly string[] };
+type Of = {
+  audience: string | undefined;
+  /** What registrations name for tokens of its holder; beyond registered resources only where an operator says so. */
+  named: readonly string[];
+};
 
 /**
  * Where the new token is to be used: `audience` and `resource` mean the same here, and a request without either
@@ -54,11 +58,9 @@ async function resourceTarget(
   ctx: Context,
   client: Client,
   requested: string,
-  { exchangeTargets }: Of,
+  { named: targets }: Of,
 ): Promise<Target> {
-  const named = [...client.allowedResources, ...exchangeTargets].some((target) =>
-    sameResource(target, requested),
-  );
+  const named = [...client.allowedResources, ...targets].some((target) => sameResource(target, requested));
   if (!/^https?:/i.test(requested)) {
     if ((named || ctx.settings.localMode) && LOGICAL_NAME.test(requested)) return byName(requested);
     throw new OAuthError(
@@ -66,6 +68,8 @@ async function resourceTarget(
       "This server does not know this audience. Send a registered resource or an agent's client id.",
     );
   }
+  // Whatever names it, an identifier that is none is refused: with a fragment it would seem to be another resource.
+  parseResource(requested);
   try {
     return await resolveTarget(ctx, client, requested);
   } catch (error) {

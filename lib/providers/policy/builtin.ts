@@ -29,22 +29,46 @@ const mayAct: Rule = ({ clientId }, { mayAct: claimed, registeredMayAct }) => {
   }
 };
 
-const depth: Rule = (_, { depth: hops, maxDepth }) =>
-  hops > maxDepth
+/** More than a chain needs, and few enough that looking at it stays cheap. */
+const MAX_EXCHANGES = 32;
+
+const depth: Rule = (_, { depth: hops, maxDepth, exchanges = 0 }) => {
+  if (exchanges >= MAX_EXCHANGES) {
+    return {
+      code: "invalid_request",
+      detail: "delegation_depth_exceeded",
+      description: `This token comes of ${exchanges} exchanges. Get a new one at the start of the chain.`,
+    };
+  }
+  return hops > maxDepth
     ? {
         code: "invalid_request",
         detail: "delegation_depth_exceeded",
         description: `The chain would have ${hops} hops, and ${maxDepth} are allowed. Ask an earlier agent of the chain for the token.`,
       }
     : undefined;
+};
 
 /** Of what the subject token was given (product decision D22). */
-const exchangeTarget: Rule = ({ audience }, { exchangeTargets }) =>
-  exchangeTargets.length === 0 || exchangeTargets.some((target) => sameResource(target, audience))
+const exchangeTarget: Rule = ({ audience }, { exchangeTargets, exchangeBounds = [] }) => {
+  const bound = [exchangeTargets, ...exchangeBounds].find(
+    (targets) => targets.length > 0 && !targets.some((target) => sameResource(target, audience)),
+  );
+  return (
+    bound && {
+      code: "invalid_target",
+      description: `An agent that held this subject token lets it be exchanged for ${bound.join(", ")} only.`,
+    }
+  );
+};
+
+/** Names of scopes mean something at their resource only: what was allowed at one is not allowed at another (D30). */
+const grantResource: Rule = ({ audience }, { allowedElsewhere }) =>
+  allowedElsewhere === undefined
     ? undefined
     : {
         code: "invalid_target",
-        description: `The agent of this subject token lets it be exchanged for ${exchangeTargets.join(", ")} only.`,
+        description: `The person allowed this at ${allowedElsewhere} and not at ${audience}. Ask them for that first.`,
       };
 
 const heldScope: Rule = (_, { heldScope: held, requestedScope }) =>
@@ -70,6 +94,7 @@ const RULES: readonly Rule[] = [
   mayAct,
   depth,
   exchangeTarget,
+  grantResource,
   heldScope,
   registeredScope,
 ];

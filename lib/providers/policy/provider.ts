@@ -31,6 +31,12 @@ export type Delegation = {
   mayUseSubjectToken: boolean;
   /** `allowed_exchange_targets` of the agent behind the subject token; empty: not said. */
   exchangeTargets: readonly string[];
+  /** The same lists of those who held the token while it was handed from agent to agent: each bounds it. */
+  exchangeBounds?: readonly (readonly string[])[];
+  /** The resource a person allowed this at, where the audience is another one they did not. */
+  allowedElsewhere?: string | undefined;
+  /** How often the chain was exchanged so far; self-exchanges count here, although they are no hops. */
+  exchanges?: number;
   depth: number;
   maxDepth: number;
 };
