@@ -121,7 +121,7 @@ describe("a database of 0.1.0 with rows in every table, once this release has mi
     const stays = { frozen_at: null, approval_id: null };
     expect(Object.fromEntries(added)).toEqual({
       access_tokens: Array(4).fill({ ...stays, lineage: [], receipt: null, policy_version: null }),
-      clients: Array(3).fill({ not_before: null }),
+      clients: Array(3).fill({ not_before: null, status_by: null, frozen_with: [] }),
       token_families: [stays],
     });
   });

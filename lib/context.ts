@@ -30,8 +30,11 @@ export type Context = {
   now: () => Date;
   /** Runs work after the answer has been sent; a failure is logged, never answered. */
   defer: (work: () => Promise<void>) => void;
-  /** Fetches a document from an address that a stranger chose, public addresses only. */
-  fetchPublic: (url: URL, options: { accept: string; etag?: string }) => Promise<PublicResponse>;
+  /** Fetches a document from an address that a stranger chose: public addresses only, or those of this machine. */
+  fetchPublic: (
+    url: URL,
+    options: { accept: string; etag?: string; allowLoopback?: boolean },
+  ) => Promise<PublicResponse>;
   /** Stores tokens whose issuing only appends, many requests in one commit; resolves after that commit. */
   appendIssued: (issued: IssuedToken) => Promise<void>;
 };

@@ -48,7 +48,7 @@ export function assembleContext({ settings, database, now, write, defer }: Parts
     log,
     now,
     defer,
-    fetchPublic: (url, options) => publicFetch(url, { ...options, allowLoopback: settings.localMode }),
+    fetchPublic: publicFetch,
     appendIssued: groupCommit((issued: readonly IssuedToken[]) => appendIssuedTokens(db, now(), issued), {
       overload,
     }),

@@ -43,17 +43,36 @@ describe("group commit", () => {
     expect(answered).toEqual([1, 2]);
   });
 
-  it("refuses every caller of a commit that failed, and nobody else", async () => {
+  it("commits one by one what failed together: only what is bad is refused, and the next ones go on", async () => {
+    const committed: (readonly number[])[] = [];
+    const append = groupCommit(
+      async (items: readonly number[]) => {
+        if (items.includes(2)) throw new Error("half a character");
+        committed.push(items);
+      },
+      { overload, maxFlights: 1 },
+    );
+    const answers = await Promise.allSettled([append(1), append(2), append(3)]);
+    expect(answers.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    await append(4);
+    expect(committed).toEqual([[1], [3], [4]]);
+  });
+
+  it("refuses every caller while the database is away, without asking it for each", async () => {
     const { flights, commit } = controlled();
     const append = groupCommit(commit, { overload, maxFlights: 1 });
+    const away = Object.assign(new Error("away"), { code: "ECONNREFUSED" });
     const first = Promise.allSettled([append(1), append(2)]);
     await turn();
-    const second = append(3);
-    flights[0]?.fail(new Error("disk full"));
+    const second = Promise.allSettled([append(3), append(4), append(5)]);
+    flights[0]?.fail(away);
     expect((await first).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
     await turn();
-    flights[1]?.succeed();
-    await second;
+    flights[1]?.fail(new Error("half a character"));
+    await turn();
+    flights[2]?.fail(away);
+    expect((await second).map(({ status }) => status)).toEqual(Array(3).fill("rejected"));
+    expect(flights.map(({ items }) => items)).toEqual([[1, 2], [3, 4, 5], [3]]);
   });
 
   it("sheds load instead of queueing without end", async () => {

@@ -1,3 +1,5 @@
+import { isDatabaseAway } from "./http/unavailable";
+
 type Waiting<Item> = { item: Item; resolve: () => void; reject: (error: unknown) => void };
 
 type Options = {
@@ -12,7 +14,8 @@ type Options = {
 
 /**
  * Lets concurrent appends share one commit: while one is under way, the next ones gather.
- * Each caller is answered only after the commit that holds its item; a failed commit rejects all of its callers.
+ * Each caller is answered only after the commit that holds its item. What was refused together is tried one by one:
+ * nobody's item fails for another's.
  */
 export function groupCommit<Item>(
   commit: (items: readonly Item[]) => Promise<void>,
@@ -23,15 +26,36 @@ export function groupCommit<Item>(
 
   async function fly(): Promise<void> {
     flights += 1;
-    const batch = queue.splice(0, maxBatch);
+    await settle(queue.splice(0, maxBatch));
+    flights -= 1;
+    if (queue.length > 0) void fly();
+  }
+
+  async function settle(batch: readonly Waiting<Item>[]): Promise<void> {
     try {
       await commit(batch.map(({ item }) => item));
       for (const { resolve } of batch) resolve();
     } catch (error) {
-      for (const { reject } of batch) reject(error);
-    } finally {
-      flights -= 1;
-      if (queue.length > 0) void fly();
+      if (batch.length === 1 || isDatabaseAway(error)) {
+        for (const { reject } of batch) reject(error);
+      } else {
+        await settleEach(batch);
+      }
+    }
+  }
+
+  async function settleEach(batch: readonly Waiting<Item>[]): Promise<void> {
+    let away: unknown;
+    for (const { item, resolve, reject } of batch) {
+      try {
+        // The others would only wait for the same answer.
+        if (away) throw away;
+        await commit([item]);
+        resolve();
+      } catch (error) {
+        reject(error);
+        if (isDatabaseAway(error)) away = error;
+      }
     }
   }
 

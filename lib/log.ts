@@ -46,9 +46,19 @@ export function createLog(level: LogLevel, now: () => Date, write: (line: string
 
 const SECRET_NAME =
   /secret|password|token$|^code$|verifier|assertion|authorization|cookie|jwe|databaseurl|api_?key/i;
-/** JWTs, our own prefixed secrets, and credentials inside URLs. */
-const SECRET_SHAPE =
-  /eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|\b(?:sec|rt|ac|ses|lnk|brw)_[\w-]{20,}|(?<=:\/\/[^/\s:@]*:)[^@\s]+(?=@)/g;
+/** JWTs, JWEs and what is left of them, our own prefixed secrets, and credentials inside URLs and their queries. */
+const SECRET_SHAPE = new RegExp(
+  [
+    String.raw`eyJ[\w-]{8,}(?:\.[\w-]*){0,4}`,
+    String.raw`\b(?:sec|rt|ac|ses|lnk|brw)_[\w-]{20,}`,
+    String.raw`(?<=:\/\/[^/\s:@]*:)[^@\s]{1,2048}(?=@)`,
+    String.raw`(?<=[?&#](?:\w{0,20}(?:token|secret|password|assertion)|code|api_?key)=)[^&#\s]+`,
+  ].join("|"),
+  "g",
+);
+
+/** A text without the credentials that it holds. */
+export const redactText = (text: string): string => text.replace(SECRET_SHAPE, "[redacted]");
 
 /** Fields as they may be written: secrets replaced, errors spelled out, whatever their depth. */
 export function redact(fields: Fields): Fields {
@@ -57,7 +67,7 @@ export function redact(fields: Fields): Fields {
 
 function redactValue(name: string, value: unknown): unknown {
   if (SECRET_NAME.test(name) && value != null && typeof value !== "boolean") return "[redacted]";
-  if (typeof value === "string") return value.replace(SECRET_SHAPE, "[redacted]");
+  if (typeof value === "string") return redactText(value);
   if (value instanceof Error) return describeError(value);
   if (Array.isArray(value)) return value.map((item) => redactValue("", item));
   if (value instanceof Date) return value.toISOString();

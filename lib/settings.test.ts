@@ -342,6 +342,17 @@ describe("rules between settings", () => {
     expect(problemsOf({ [provider]: "http", [url]: "https://services.example.com/ask?a=b" })).toEqual([]);
   });
 
+  it.each([
+    "https://accounts.google.com",
+    "https://login.microsoftonline.com/consumers/v2.0",
+    "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0",
+  ])("D19: refuses to trust %s without a list of domains", (issuer) => {
+    const named = { AUTHGENT_TRUSTED_OIDC_ISSUERS: `https://id.example.com ${issuer}` };
+    expect(problemsOf(named)).toEqual([
+      "AUTHGENT_TRUSTED_OIDC_ISSUERS names an issuer where anyone can open an account: take it out, and register it at /trusted-issuers with allowed_domains.",
+    ]);
+  });
+
   it("refuses an owner's connection without PostgreSQL", () => {
     expect(problemsOf({ AUTHGENT_MIGRATION_DATABASE_URL: "postgres://owner@db/authgent" })).toEqual([
       "AUTHGENT_MIGRATION_DATABASE_URL needs AUTHGENT_DATABASE_URL to be postgres://… as well.",

@@ -56,6 +56,8 @@ CREATE TABLE "used_assertions" (
 	"expires_at" timestamp with time zone NOT NULL
 );
 --> statement-breakpoint
+ALTER TABLE "clients" ADD COLUMN "status_by" text;--> statement-breakpoint
+ALTER TABLE "clients" ADD COLUMN "frozen_with" text[] DEFAULT '{}' NOT NULL;--> statement-breakpoint
 ALTER TABLE "clients" ADD COLUMN "not_before" timestamp with time zone;--> statement-breakpoint
 ALTER TABLE "access_tokens" ADD COLUMN "frozen_at" timestamp with time zone;--> statement-breakpoint
 ALTER TABLE "access_tokens" ADD COLUMN "lineage" uuid[] DEFAULT '{}' NOT NULL;--> statement-breakpoint

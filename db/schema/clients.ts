@@ -36,6 +36,10 @@ export const clients = pgTable("clients", {
   allowedResources: text().array().notNull().default([]),
   display: jsonb().$type<ClientDisplay>().notNull().default({}),
   status: text().$type<ClientStatus>().notNull().default("active"),
+  /** Who gave it its status, as the audit calls them; null: it was never stopped. */
+  statusBy: text(),
+  /** What the freezes that hold it back were aimed at: client ids, and people as `user:<id>`. */
+  frozenWith: text().array().notNull().default([]),
   /** Tokens issued until then are dead for good: the client was stopped, and may have been started again. */
   notBefore: timestamp({ withTimezone: true }),
   createdAt: timestamp({ withTimezone: true }).notNull(),

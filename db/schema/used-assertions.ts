@@ -4,7 +4,7 @@ import { index, pgTable, text, timestamp } from "drizzle-orm/pg-core";
 export const usedAssertions = pgTable(
   "used_assertions",
   {
-    /** SHA-256 of kind, issuer and `jti`. */
+    /** SHA-256 of issuer and `jti`. */
     key: text().primaryKey(),
     /** When the assertion would be refused anyway. */
     expiresAt: timestamp({ withTimezone: true }).notNull(),

@@ -2,7 +2,7 @@ import type { Context } from "@/lib/context";
 import { type ErrorCode, OAuthError } from "@/lib/errors";
 import { decodeAssertion } from "@/lib/oauth/assertion";
 import { identityOf, type VerifiedAssertion, verifyAssertion } from "@/lib/services/assertions";
-import { linkPerson, type User } from "@/lib/services/users";
+import { linkPerson, mayComeIn, newPersonId, type User } from "@/lib/services/users";
 import type { Use } from "./once";
 
 /** Verifies what another server asserts, with nothing in it that we would have to obey and cannot. */
@@ -30,7 +30,10 @@ const LIMITS = {
   cnf: "Get an assertion without cnf: this server cannot check yet that the caller holds its key.",
   authorization_details:
     "Get an assertion without authorization_details: this server knows no types of them.",
+  requested_cnf: "Get an assertion without requested_cnf: this server binds no tokens to keys yet.",
   tenant: "Get an assertion of an issuer that has one tenant: this server does not tell tenants apart.",
+  aud_tenant: "Get an assertion without aud_tenant: this server has one tenant.",
+  aud_sub: "Get an assertion without aud_sub: this server finds people by iss and sub.",
 };
 
 function refuseLimits({ claims }: VerifiedAssertion, code: ErrorCode): void {
@@ -50,31 +53,38 @@ function refuseMachine({ claims }: VerifiedAssertion, code: ErrorCode): void {
 }
 
 /** What makes an assertion good for one use; undefined where nothing in it does. */
-export const singleUse = ({ issuer, purpose, claims }: VerifiedAssertion): Use | undefined =>
+export const singleUse = ({ issuer, claims }: VerifiedAssertion): Use | undefined =>
   claims.jti === undefined
     ? undefined
-    : { kind: purpose, issuer: issuer.issuer, jti: claims.jti, expiresAt: new Date(claims.exp * 1000) };
-
-/** Stands for a person whom nobody has seen before, while it is decided whether they get a token. */
-export const NEWCOMER = "user:new";
+    : { issuer: issuer.issuer, jti: claims.jti, expiresAt: new Date(claims.exp * 1000) };
 
 /** The active person an assertion is about, if they are known already. */
 export const findPerson = (ctx: Context, assertion: VerifiedAssertion): Promise<User | undefined> =>
   linkPerson(ctx, identityOf(assertion), { create: false, allowedDomains: [] });
 
-/** Makes the person of an assertion known where the issuer's rule says so (product decision D19). */
+/** The id of somebody whom nobody has seen before: what is decided about them is about them, although nobody is known yet. */
+export function newcomerId(ctx: Context, assertion: VerifiedAssertion, code: ErrorCode): string {
+  if (mayComeIn(identityOf(assertion), assertion.issuer.people)) return newPersonId(ctx);
+  throw notWelcome(code, "the person is unknown and may not come in");
+}
+
+/**
+ * Makes the person of an assertion known by that id, where the issuer's rule says so (product decision D19). It is
+ * another id where another request was first.
+ */
 export async function admitPerson(
   ctx: Context,
   assertion: VerifiedAssertion,
-  code: ErrorCode,
+  { id, code }: { id: string; code: ErrorCode },
 ): Promise<User> {
-  const person = await linkPerson(ctx, identityOf(assertion), assertion.issuer.people);
+  const person = await linkPerson(ctx, identityOf(assertion), assertion.issuer.people, id);
   if (person) return person;
-  throw new OAuthError(
+  throw notWelcome(code, "the person is not active");
+}
+
+const notWelcome = (code: ErrorCode, reason: string) =>
+  new OAuthError(
     code,
     "Ask the operator of this server to let this person in: nobody here is known by this sub.",
-    {
-      reason: "the person is unknown and may not come in, or is not active",
-    },
+    { reason },
   );
-}

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { isPlainText } from "@/lib/oauth/display-text";
 import { isScopeToken } from "@/lib/oauth/scope";
+import { isStorable } from "@/lib/oauth/storable";
 
 const words = (max: number) => z.string().trim().max(max).refine(isPlainText, "must be plain text");
 const name = words(255).min(1);
@@ -31,15 +32,6 @@ const Metadata = z
     `must have ${MAX_METADATA_BYTES} bytes or fewer`,
   )
   .describe("What you keep with the agent; it is trusted by nobody and never put into a token");
-
-/** Whether the database can hold it: PostgreSQL has no half characters, and no depth without end. */
-function isStorable(value: unknown, depth: number): boolean {
-  if (typeof value === "string") return !/\p{Cs}/u.test(value);
-  if (typeof value !== "object" || value === null) return true;
-  return (
-    depth > 0 && Object.entries(value).every((entry) => entry.every((part) => isStorable(part, depth - 1)))
-  );
-}
 
 const said = {
   description: text(1000),

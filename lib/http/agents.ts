@@ -11,18 +11,22 @@ import {
   forgetAgents,
   getAgent,
   reactivateAgent,
-  requireActiveParent,
+  requireMayRun,
   updateAgent,
 } from "@/lib/services/agents";
+import { requireMayStart } from "@/lib/services/client-status";
 import { stop } from "@/lib/services/kill-switch";
+import { addressKey } from "@/lib/services/rate-limits";
 import { requireManager, requireRegistrar } from "./agent-managers";
 import { AgentPatch, AgentsQuery, NewAgent } from "./agent-schemas";
 import type { Call } from "./call";
+import { takeFromBucket } from "./endpoint";
 import { json, parseJsonAs, readJsonAs } from "./json";
 
 /** `POST /agents`: registers an agent, and with it its client (contract of earlier clients, §1.5). */
 export async function createAgentEndpoint(ctx: Context, call: Call): Promise<Response> {
   const by = await requireRegistrar(ctx, call);
+  if (!by.isOperator) await takeFromBucket(ctx, "register", addressKey(call.address));
   const body = await readJsonAs(call.request, NewAgent);
   const { agent, clientSecret } = await createAgent(
     ctx,
@@ -69,7 +73,7 @@ export async function updateAgentEndpoint(ctx: Context, call: Call): Promise<Res
   const agent = await managedAgent(ctx, call, by);
   const { status, ...body } = await readJsonAs(call.request, AgentPatch);
   // Before anything is changed, so that a refusal leaves all as it was.
-  if (status === "active") await requireActiveParent(ctx, agent);
+  if (status === "active") await requireMayActivate(ctx, agent, by);
   const changes = { ...detailsOf(body), name: body.name, scope: body.allowed_scopes };
   const changed = Object.keys(body).length > 0 ? await updateAgent(ctx, agent, changes, by) : agent;
   return json(toWire(status ? await SET_STATUS[status](ctx, changed, by) : changed));
@@ -100,9 +104,13 @@ async function deactivate(ctx: Context, agent: Agent, by: Manager): Promise<Agen
 
 async function activate(ctx: Context, agent: Agent, by: Manager): Promise<Agent> {
   if (agent.status === "active") return agent;
-  if (agent.status === "disabled") return reactivateAgent(ctx, agent, by);
-  await requireActiveParent(ctx, agent);
-  return order(ctx, agent, "thaw", by);
+  return agent.status === "disabled" ? reactivateAgent(ctx, agent, by) : order(ctx, agent, "thaw", by);
+}
+
+async function requireMayActivate(ctx: Context, agent: Agent, by: Manager): Promise<void> {
+  if (agent.status === "active") return;
+  requireMayStart(by, agent);
+  await requireMayRun(ctx, agent);
 }
 
 const SET_STATUS = { active: activate, inactive: deactivate };
@@ -111,9 +119,9 @@ async function order(
   ctx: Context,
   { id, clientId }: Agent,
   action: "kill" | "thaw",
-  { actor, address }: Manager,
+  { actor, isOperator, address }: Manager,
 ): Promise<Agent> {
-  await stop(ctx, { target: { kind: "agent", id }, action, actor, address });
+  await stop(ctx, { target: { kind: "agent", id }, action, actor, isOperator, address });
   forgetAgents(ctx, [clientId]);
   return getAgent(ctx, id);
 }

@@ -6,6 +6,7 @@ import { type Client, findClientRecently } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { addressKey } from "@/lib/services/rate-limits";
 import type { Call } from "./call";
+import { noteParty } from "./denials";
 import { tooManyRequests } from "./endpoint";
 
 /** Methods of client authentication this server takes (RFC 6749 §2.3, RFC 7591 §2). */
@@ -41,6 +42,8 @@ export async function authenticateClient(
   const matches = secret !== undefined && matchesSecret(secret, client?.secretHash ?? NO_SECRET);
   const isPublic = client?.tokenEndpointAuthMethod === "none";
   const proven = isPublic ? secret === undefined : matches && client?.secretHash != null;
+  // Knowing the name of a public client proves nothing.
+  if (client && proven && !isPublic) noteClient(call, client);
   if (client && proven && client.status === "active") {
     return {
       client: await freshenDocumentClient(ctx, client, addressKey(call.address)),
@@ -51,6 +54,10 @@ export async function authenticateClient(
   if (secret !== undefined) await countFailure(ctx, call, key, client);
   throw refused(client ? "wrong credentials or disabled" : "unknown client");
 }
+
+/** Notes that a request comes from a client, which proved it: its refusals leave a trace (product decision D26). */
+export const noteClient = ({ request }: Call, { clientId }: Client): void =>
+  noteParty(request, { actor: `client:${clientId}`, clientId });
 
 /** Told only to a client that proved itself: it should wait, not register anew. */
 const frozen = () =>

@@ -2,9 +2,10 @@ import { randomUUID } from "node:crypto";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { withRequestId } from "@/lib/log";
-import { addressKey } from "@/lib/services/rate-limits";
+import { addressKey, type BucketName } from "@/lib/services/rate-limits";
 import type { Call, Method, Peer, Route } from "./call";
 import { corsHeaders, preflight } from "./cors";
+import { isDenial, recordDenial } from "./denials";
 import { refusalResponse, toRefusal } from "./errors";
 import { callerAddress, isLocalRequest } from "./peer";
 
@@ -29,7 +30,8 @@ export async function answerRoute(
     const startedAt = performance.now();
     const { response, refusal } = await attempt(ctx, route, call);
     finish(ctx, route, call, response, requestId);
-    ctx.log.info("request", {
+    // What failed here is for the operator to see, also where the log is kept short.
+    ctx.log[response.status >= 500 ? "warn" : "info"]("request", {
       method: request.method,
       route: route.path,
       status: response.status,
@@ -51,11 +53,15 @@ async function attempt(ctx: Context, route: Route, call: Call): Promise<Attempt>
   const handler = handlerFor(route, request.method);
   if (!handler) return { response: methodNotAllowed(ctx, route) };
   try {
-    await takeFromBucket(ctx, route, call);
-    const response = await handler(ctx, call);
+    if (route.bucket !== "none") await takeFromBucket(ctx, route.bucket, addressKey(call.address));
+    const response = await handler(asServed(ctx, call), call);
     return { response: request.method === "HEAD" ? withoutBody(response) : response };
   } catch (error) {
     const refusal = toRefusal(ctx, error);
+    if (isDenial(route, refusal)) {
+      const data = { route: route.path, method: request.method };
+      await recordDenial(ctx, call, { type: "request.denied", refusal, data });
+    }
     return { response: refusalResponse(ctx, route.errors, refusal), refusal };
   }
 }
@@ -66,9 +72,13 @@ function handlerFor(route: Route, method: string) {
   return Object.hasOwn(route.methods, method) ? route.methods[method as Method] : undefined;
 }
 
-async function takeFromBucket(ctx: Context, { bucket }: Route, { address }: Call): Promise<void> {
-  if (bucket === "none") return;
-  const allowance = await ctx.limits.take(bucket, addressKey(address));
+/** What a request that is not of this machine gets is never that of local mode, however deep that is asked (D1). */
+const asServed = (ctx: Context, { isLocal }: Call): Context =>
+  isLocal || !ctx.settings.localMode ? ctx : { ...ctx, settings: { ...ctx.settings, localMode: false } };
+
+/** Counts one attempt of `key`, or refuses it with the seconds to wait. */
+export async function takeFromBucket(ctx: Context, bucket: BucketName, key: string): Promise<void> {
+  const allowance = await ctx.limits.take(bucket, key);
   if (!allowance.allowed) throw tooManyRequests(allowance.retryAfter);
 }
 

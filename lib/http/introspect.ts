@@ -68,14 +68,17 @@ async function accessTokenAnswer(ctx: Context, call: Call, caller: Caller, token
   }
 }
 
-/** A resource sees tokens meant for it, a client its own (RFC 7662 §4); in local mode everybody sees all (D30). */
+/** Whether a caller may see every token: the operator, and everybody in local mode (D30). */
+export const seesAll = ({ isLocal }: Call, { kind }: Caller): boolean => kind !== "client" || isLocal;
+
+/** A resource sees tokens meant for it, a client its own (RFC 7662 §4). */
 export async function maySee(
   ctx: Context,
   call: Call,
   caller: Caller,
   claims: { aud: string; client_id: string },
 ): Promise<boolean> {
-  if (caller.kind !== "client" || call.isLocal) return true;
+  if (caller.kind !== "client" || seesAll(call, caller)) return true;
   const { clientId } = caller.client;
   if (claims.client_id === clientId) return true;
   const resource = await findRegisteredResource(ctx, claims.aud);

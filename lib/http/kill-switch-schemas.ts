@@ -7,10 +7,15 @@ const id = z
   .max(2048)
   .refine((value) => !value.includes("\0"), "must have no NUL characters");
 
+/** Tokens and answers name people and clients with a prefix (product decision D5); it may come along. */
+const named = (prefix: string) => id.transform((value) => value.replace(new RegExp(`^${prefix}:`), ""));
+
 const others = {
-  agent: id.optional().describe("The id or client_id of an agent; those it made are stopped with it"),
-  client: id.optional().describe("A client_id"),
-  person: id.optional().describe("The id of a person"),
+  agent: named("client")
+    .optional()
+    .describe("The id or client_id of an agent; those it made are stopped with it"),
+  client: named("client").optional().describe("A client_id"),
+  person: named("user").optional().describe("The id of a person, as GET /users or the sub of a token has it"),
 };
 const one = {
   check: (given: object) => Object.values(given).filter((value) => value !== undefined).length === 1,

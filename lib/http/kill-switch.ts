@@ -26,7 +26,8 @@ export async function stopEndpoint(ctx: Context, call: Call): Promise<Response> 
   const target = targetOf({ ...named, chain: named.chain && (await jtiOf(ctx, named.chain)) });
   const actor = await requireAllowed(ctx, by, target);
   refuseOneself(actor, target, action);
-  return json(toWire(await stop(ctx, { target, action, reason, actor, address: call.address })));
+  const order = { target, action, reason, actor, isOperator: "operator" in by, address: call.address };
+  return json(toWire(await stop(ctx, order)));
 }
 
 /** The operator or an admin, or a person who may own the agent in question. */

@@ -4,12 +4,15 @@ import { findSession, isFresh, type SignedIn } from "@/lib/services/sessions";
 import type { Call } from "./call";
 import { bindingOf, browserOf, readCookie, sessionCookieName } from "./cookies";
 import { checkCsrf, isSameOrigin } from "./csrf";
+import { noteParty } from "./denials";
 import { readFormParams } from "./form";
 
 /** The person a request's cookie stands for. */
-export function sessionOf(ctx: Context, request: Request): Promise<SignedIn | undefined> {
+export async function sessionOf(ctx: Context, request: Request): Promise<SignedIn | undefined> {
   const cookie = request.headers.get("cookie");
-  return findSession(ctx, readCookie(cookie, sessionCookieName(ctx.settings)));
+  const by = await findSession(ctx, readCookie(cookie, sessionCookieName(ctx.settings)));
+  if (by) noteParty(request, { actor: `user:${by.user.id}` });
+  return by;
 }
 
 /** The browser a request comes from, as its cookie says. */

@@ -2,9 +2,9 @@ import { z } from "zod";
 import type { Context } from "@/lib/context";
 import { isOAuthError, OAuthError } from "@/lib/errors";
 import { parseJson, parseJws } from "@/lib/oauth/jws";
-import { verifyAccessToken } from "@/lib/services/token-state";
+import { readAccessToken, verifyAccessToken } from "@/lib/services/token-state";
 import type { Call } from "./call";
-import { authenticateCaller, maySee } from "./introspect";
+import { authenticateCaller, maySee, seesAll } from "./introspect";
 import { json, readJsonAs } from "./json";
 
 export const TokenToInspect = z.strictObject({ token: z.string().min(1).max(16_384) });
@@ -40,18 +40,22 @@ async function inspection(ctx: Context, call: Call, { caller, token }: Inspected
   return { valid: error === null, claims, ...shape(claims), ...times(ctx, claims), error };
 }
 
-/** Null when the token counts; what is told to those who may not see it says nothing about it. */
+/** Null when the token counts. Who may not see it is told the same of every token, so that it says nothing of this one. */
 async function whyNot(ctx: Context, call: Call, { caller, token }: Inspected): Promise<string | null> {
+  let isShown = seesAll(call, caller);
   try {
-    const { claims } = await verifyAccessToken(ctx, token);
-    return (await maySee(ctx, call, caller, claims))
-      ? null
-      : "Only its client and its resource may ask whether it counts.";
+    const claims = await readAccessToken(ctx, token);
+    isShown = await maySee(ctx, call, caller, claims);
+    if (!isShown) return NOT_SHOWN;
+    await verifyAccessToken(ctx, token);
+    return null;
   } catch (error) {
     if (!isOAuthError(error) || error.code !== "invalid_token") throw error;
-    return error.options.reason ?? error.description;
+    return isShown ? (error.options.reason ?? error.description) : NOT_SHOWN;
   }
 }
+
+const NOT_SHOWN = "Only the client and the resource of a token of this server may ask whether it counts.";
 
 type Json = Readonly<Record<string, unknown>>;
 const isJson = (value: unknown): value is Json =>

@@ -1,10 +1,11 @@
 import type { Context } from "@/lib/context";
-import { isOAuthError, type OAuthError } from "@/lib/errors";
+import { isOAuthError } from "@/lib/errors";
 import type { TokenRequest } from "@/lib/grants/grant";
 import { clientOfAssertion, grantToken } from "@/lib/grants/index";
-import { record } from "@/lib/services/events";
 import type { Call } from "./call";
-import { authenticateClient, presentsCredentials } from "./client-auth";
+import { authenticateClient, noteClient, presentsCredentials } from "./client-auth";
+import { recordDenial } from "./denials";
+import { takeFromBucket } from "./endpoint";
 import { readForm } from "./form";
 import { json } from "./json";
 
@@ -12,12 +13,15 @@ import { json } from "./json";
 export async function tokenEndpoint(ctx: Context, call: Call): Promise<Response> {
   const { fields, resources } = await readForm(call.request);
   const authenticated = await requester(ctx, call, fields);
+  // Counted for those who proved that they are this client: whoever only knows its name spends nothing of it.
+  if (authenticated.authMethod !== "none")
+    await takeFromBucket(ctx, "tokenClient", authenticated.client.clientId);
   try {
     return json(
       await grantToken(ctx, { ...authenticated, params: fields, resources, address: call.address }),
     );
   } catch (error) {
-    if (isOAuthError(error)) await recordRefusal(ctx, call, authenticated, error);
+    if (isOAuthError(error)) await recordDenial(ctx, call, { type: "token_request.denied", refusal: error });
     throw error;
   }
 }
@@ -27,22 +31,7 @@ type Requester = Pick<TokenRequest<unknown>, "client" | "authMethod">;
 /** The client of a request: the one that its assertion proves, or the one that authenticates. */
 async function requester(ctx: Context, call: Call, fields: Record<string, string>): Promise<Requester> {
   const client = presentsCredentials(call.request, fields) ? undefined : await clientOfAssertion(ctx, fields);
-  return client ? { client, authMethod: "assertion" } : authenticateClient(ctx, call, fields);
-}
-
-/** A client that proved itself and was refused leaves a trace; an anonymous one only a log line (D26). */
-async function recordRefusal(
-  ctx: Context,
-  call: Call,
-  { client, authMethod }: Requester,
-  refusal: OAuthError,
-) {
-  if (authMethod === "none") return;
-  await record(ctx, {
-    type: "token_request.denied",
-    actor: `client:${client.clientId}`,
-    clientId: client.clientId,
-    data: { error: refusal.code, reason: refusal.options.reason ?? refusal.description },
-    address: call.address,
-  });
+  if (!client) return authenticateClient(ctx, call, fields);
+  noteClient(call, client);
+  return { client, authMethod: "assertion" };
 }

@@ -4,6 +4,7 @@ import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { isPlainText } from "@/lib/oauth/display-text";
 import { isScopeToken } from "@/lib/oauth/scope";
+import { isStorable } from "@/lib/oauth/storable";
 import { findClient } from "@/lib/services/clients";
 import {
   createTrustedIssuer,
@@ -16,6 +17,14 @@ import {
 import type { Call } from "./call";
 import { json, readJsonAs } from "./json";
 import { requireOperator } from "./operator";
+
+/** Text that is compared, never shown. */
+const text = (max: number) =>
+  z
+    .string()
+    .min(1)
+    .max(max)
+    .refine((value) => isStorable(value, 0), "must be text of whole characters");
 
 const PURPOSES = ["id_token", "id_jag", "chaining", "workload"] as const satisfies readonly TrustPurpose[];
 
@@ -34,7 +43,7 @@ const JwksUri = z
   .nullable()
   .describe("Where its keys are; null: where its own metadata says");
 const Audiences = z
-  .array(z.string().min(1).max(1024))
+  .array(text(1024))
   .max(20)
   .describe("Accepted as aud of its ID tokens and workloads, besides what always is");
 const Scope = z
@@ -60,9 +69,9 @@ const Workloads = z
   .array(
     z.strictObject({
       claims: z
-        .record(z.string().min(1).max(200), z.string().min(1).max(1024))
+        .record(text(200), text(1024))
         .describe("By name or dotted path; a * at the end of a value stands for the rest"),
-      client_id: z.string().min(1).max(1024),
+      client_id: text(1024),
       reusable: z
         .boolean()
         .default(false)

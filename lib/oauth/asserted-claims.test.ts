@@ -78,10 +78,18 @@ describe("assertedResources", () => {
 });
 
 describe("assertedSignIn", () => {
+  const now = new Date("2023-11-14T22:13:20Z");
+
   it("OIDC Core §2: tells when and how", () => {
-    expect(assertedSignIn({ auth_time: 1_700_000_000, amr: ["pwd", "otp"] })).toEqual({
+    expect(assertedSignIn({ auth_time: 1_700_000_000, amr: ["pwd", "otp"] }, now)).toEqual({
       authTime: new Date("2023-11-14T22:13:20Z"),
       amr: ["pwd", "otp"],
+    });
+  });
+
+  it("FAPI 2.0 §5.3.2.1: a clock that is ten seconds ahead is forgiven", () => {
+    expect(assertedSignIn({ auth_time: 1_700_000_010 }, now)).toEqual({
+      authTime: new Date("2023-11-14T22:13:30Z"),
     });
   });
 
@@ -90,7 +98,9 @@ describe("assertedSignIn", () => {
     [{ auth_time: "1", amr: "pwd" }],
     [{ auth_time: -1, amr: [""] }],
     [{ auth_time: 1e20, amr: [1] }],
+    [{ auth_time: 1_700_000_000.5, amr: ["pwd", "o\u202etp"] }],
+    [{ auth_time: 1_700_000_011, amr: ["a b"] }],
   ])("%j tells nothing", (claims) => {
-    expect(assertedSignIn(claims)).toEqual({});
+    expect(assertedSignIn(claims, now)).toEqual({});
   });
 });

@@ -1,12 +1,15 @@
 import { z } from "zod";
 import { type ErrorCode, OAuthError } from "@/lib/errors";
 import { JWS_ALGORITHMS, type Jws, type JwsAlgorithm, parseJson, parseJws } from "./jws";
+import { isStorable } from "./storable";
 
 /** What an assertion may be used as; the registry of trusted issuers says which of them an issuer has. */
 export type AssertionPurpose = "id_token" | "id_jag" | "chaining" | "workload";
 
 /** A key of an index is at most 2704 bytes in PostgreSQL: an issuer and a subject have to fit in. */
 const MAX_SUBJECT_BYTES = 1024;
+/** It stands in the trail and in receipts. */
+const JTI = /^[\x20-\x7e]{1,1024}$/;
 
 /** The claims of a verified assertion (RFC 7519 §4.1); the rest is what the issuer says. */
 export const AssertionClaims = z.looseObject({
@@ -16,13 +19,16 @@ export const AssertionClaims = z.looseObject({
   exp: z.number(),
   iat: z.number().optional(),
   nbf: z.number().optional(),
-  jti: z.string().optional(),
+  jti: z.string().regex(JTI).optional(),
   client_id: z.string().optional(),
   scope: z.string().optional(),
 });
 export type AssertionClaims = z.output<typeof AssertionClaims>;
 
 type Claims = Readonly<Record<string, unknown>>;
+
+/** More than any claim has, and few enough to look at one within the other. */
+const MAX_DEPTH = 500;
 
 /** Takes an assertion apart; nothing in it is believed yet (RFC 7519 §7.2). */
 export function decodeAssertion(token: string): { jws: Jws; claims: Claims } {
@@ -34,8 +40,8 @@ export function decodeAssertion(token: string): { jws: Jws; claims: Claims } {
   const jws = parseJws(token, "invalid_request");
   const claims = parseJson(jws.payload);
   if (!isClaims(claims)) throw refuse("the payload is not a JSON object");
-  // Escaped or not, PostgreSQL stores no NUL.
-  if (jws.payload.includes("\\u0000")) throw refuse("the payload has a NUL character");
+  if (!isStorable(claims, MAX_DEPTH))
+    throw refuse("the payload has a NUL, half a character or too many levels");
   return { jws, claims };
 }
 
@@ -146,8 +152,17 @@ const REQUIRED: Record<AssertionPurpose, readonly string[]> = {
   id_token: ["iss", "sub", "iat"],
 };
 
+/** What a grant or an access token says and an ID token never does: nothing else tells them apart. */
+const OF_ACCESS = ["scope", "scp", "client_id"];
+
 /** The claims of an assertion, if all that its profile requires are there. */
 export function requiredClaims(claims: Claims, purpose: AssertionPurpose, code: ErrorCode): AssertionClaims {
+  const foreign = purpose === "id_token" ? OF_ACCESS.find((name) => claims[name] !== undefined) : undefined;
+  if (foreign) {
+    throw new OAuthError(code, `Send an ID token: what has ${foreign} is a grant or an access token.`, {
+      reason: `an ID token with ${foreign}`,
+    });
+  }
   const missing = REQUIRED[purpose].find((name) => claims[name] === undefined || claims[name] === "");
   if (missing) {
     throw new OAuthError(code, `Get an assertion that has ${missing}.`, { reason: `${missing} is missing` });

@@ -36,6 +36,12 @@ describe("what claims meet", () => {
     ["what every object inherits", { "constructor.name": "Object" }],
     ["one of several only", { "kubernetes.io.namespace": "search", ready: "false" }],
     ["a list in a list", { groups: "a" }, { groups: [["a"]] }],
+    ["a number that JSON tells apart and JavaScript does not", { id: "9007199254740992" }, { id: 2 ** 53 }],
+    [
+      "what a shorter name has, where a longer one is there",
+      { "a.b.c": "d" },
+      { "a.b": { x: "y" }, a: { b: { c: "d" } } },
+    ],
     ["no path into text", { "sub.length": "*" }],
   ])("never %s", (_what, conditions, claims: Record<string, unknown> = KUBERNETES) => {
     expect(meetsConditions(claims, conditions)).toBe(false);
@@ -62,6 +68,12 @@ describe("what singles workloads out", () => {
     { repository_owner: "acme" },
     { repository_owner: "acme", environment: "*" },
     { repository_owner: "acme", aud: "https://b.example" },
+    { sub: "" },
+    { sub: "**" },
+    { repository_owner: "acme", environment: "**" },
+    { exp: "1*", iat: "1*" },
+    { nbf: "1", auth_time: "1*", jti: "a*" },
+    { email_verified: "true", typ: "JWT" },
   ])("%j does not", (conditions) => {
     expect(areSelective(conditions)).toBe(false);
   });

@@ -37,6 +37,10 @@ describe("claims that others may not add", () => {
     expect(withoutReserved({ [name]: "forged" })).toEqual({ kept: {}, dropped: [name] });
   });
 
+  it.each(["Act", "SCOPE", "may_Act", "Human_Root"])("%s is dropped in any case", (name) => {
+    expect(withoutReserved({ [name]: "forged" })).toEqual({ kept: {}, dropped: [name] });
+  });
+
   it("include every claim that this server gives an access token", () => {
     const at = new Date(0);
     const claims = accessTokenClaims({

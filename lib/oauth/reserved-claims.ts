@@ -51,7 +51,11 @@ export function withoutReserved(claims: Claims): { kept: Claims; dropped: readon
 }
 
 const isAllowed = (name: string, value: unknown): boolean =>
-  !RESERVED_CLAIMS.has(name) && name.length <= MAX_NAME && isPlain(name) && isShallow(value, MAX_DEPTH);
+  // Some verifiers do not tell `Scope` from `scope`.
+  !RESERVED_CLAIMS.has(name.toLowerCase()) &&
+  name.length <= MAX_NAME &&
+  isPlain(name) &&
+  isShallow(value, MAX_DEPTH);
 
 /** C programs take what follows a NUL for the end of a text. */
 const isPlain = (text: string): boolean => !text.includes("\0");

@@ -158,11 +158,27 @@ describe("request_details and request_context", () => {
     expect(read(value)).toThrow(refusal("Send request_details as a JSON object of at most 5 levels."));
   });
 
+  it.each(["9007199254740993", "-9007199254740992", "1e400", "1e20"])(
+    "arrive word for word or not at all: %s",
+    (number) => {
+      expect(read('{"account":9007199254740991,"share":0.1}')()).toEqual({
+        account: 9007199254740991,
+        share: 0.1,
+      });
+      for (const value of [`{"account":${number}}`, `{"of":[{"account":${number}}]}`])
+        expect(read(value)).toThrow(
+          refusal(
+            "Send large numbers in request_details as text: as numbers they would not arrive word for word.",
+          ),
+        );
+    },
+  );
+
   it("are small: as bytes, as written", () => {
     for (const value of [
       `{"a":"${"x".repeat(4089)}"}`,
       `{"a":"${"é".repeat(2045)}"}`,
-      `{"a":[${"1e20,".repeat(300)}1]}`,
+      `{"a":[${"1e15,".repeat(300)}1]}`,
     ])
       expect(read(value)).toThrow(refusal("Send request_details with less in it: it may have 4096 bytes."));
   });

@@ -139,6 +139,9 @@ export function readJsonParameter(name: string, value: string | undefined): Json
   if (!isObject(parsed) || !isShallow(parsed, MAX_DEPTH)) {
     throw refusal(`Send ${name} as a JSON object of at most ${MAX_DEPTH} levels.`);
   }
+  if (!hasExactNumbers(parsed)) {
+    throw refusal(`Send large numbers in ${name} as text: as numbers they would not arrive word for word.`);
+  }
   if (sizeOf(parsed) > MAX_BYTES) throw tooLarge(name);
   return parsed;
 }
@@ -159,6 +162,13 @@ function isShallow(value: unknown, depth: number): boolean {
   if (typeof value !== "object" || value === null) return true;
   if (depth === 0 || Object.hasOwn(value, "__proto__")) return false;
   return Object.values(value).every((inner) => isShallow(inner, depth - 1));
+}
+
+/** True for JSON whose numbers are what was sent: a large one may have become another, or endless (RFC 8259 §6). */
+function hasExactNumbers(value: unknown): boolean {
+  if (typeof value === "number") return Math.abs(value) <= Number.MAX_SAFE_INTEGER;
+  if (typeof value !== "object" || value === null) return true;
+  return Object.values(value).every(hasExactNumbers);
 }
 
 const sizeOf = (value: JsonObject): number => Buffer.byteLength(JSON.stringify(value));

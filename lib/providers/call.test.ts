@@ -113,6 +113,17 @@ describe("what is no answer", () => {
   });
 });
 
+describe("what the log is told", () => {
+  it("is short and printable, whatever the service sends", async () => {
+    service.handles((_, response) => response.end(`{"\\u0000\\ud800${"k".repeat(5000)}":1}`));
+    const { url } = service;
+    const none = { url, secret: undefined, timeoutSeconds: 5, schema: z.strictObject({}), body: {} };
+    const message = await callProvider(none).catch((error) => error.message);
+    expect(message).toHaveLength(200);
+    expect(message).toMatch(/^[\x20-\x7e]+$/);
+  });
+});
+
 describe("a reason of the service's", () => {
   it.each([
     ["Not on weekends", "Not on weekends"],

@@ -13,9 +13,14 @@ export class ProviderError extends Error {
     message: string,
     cause?: unknown,
   ) {
-    super(message, { cause });
+    super(printable(message), { cause });
   }
 }
+
+const MAX_TEXT = 200;
+
+/** Words of a service's own, short enough for a log and without what no database or terminal takes. */
+const printable = (text: string): string => text.slice(0, MAX_TEXT).replace(/[^\x20-\x7e]/g, "?");
 
 /** A service of the operator's: where it is, and what it knows us by. */
 export type Service = {
@@ -33,12 +38,7 @@ type Call<Answer> = Service & { schema: z.ZodType<Answer>; body: Readonly<Record
 const MAX_BYTES = 64 * 1024;
 
 /** A sentence of the service's own that clients are told; RFC 6749 §5.2 limits what may be in it. */
-export const reasonText = z.string().transform((text) =>
-  text
-    .slice(0, 200)
-    .replace(/["\\]/g, "'")
-    .replace(/[^\x20-\x7e]/g, "?"),
-);
+export const reasonText = z.string().transform((text) => printable(text).replace(/["\\]/g, "'"));
 
 /** Asks a service of the operator's. Only 200 with JSON of the expected shape is an answer. */
 export async function callProvider<Answer>({

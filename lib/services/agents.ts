@@ -1,8 +1,8 @@
 import { eq, type SQL, sql } from "drizzle-orm";
 import { v4 } from "uuid";
-import { rowsOf } from "@/db/client";
 import { agents } from "@/db/schema/agents";
-import { type ClientStatus, clients } from "@/db/schema/clients";
+import { clients } from "@/db/schema/clients";
+import { users } from "@/db/schema/users";
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { rowId } from "@/lib/ids";
@@ -18,6 +18,7 @@ import {
   type Manager,
   manages,
 } from "./agent-checks";
+import { descendantClientIds } from "./agent-tree";
 import {
   type Client,
   changeClientStatus,
@@ -30,12 +31,12 @@ import {
 import { record } from "./events";
 
 /** An agent as the registry has it, with the status and the scope of its client. */
-export type Agent = Row & {
-  status: ClientStatus;
-  scope: readonly string[];
-  /** Whether an operator or an admin registered it (product decision D19). */
-  byOperator: boolean;
-};
+export type Agent = Row &
+  Pick<Client, "status" | "statusBy" | "frozenWith"> & {
+    scope: readonly string[];
+    /** Whether an operator or an admin registered it (product decision D19). */
+    byOperator: boolean;
+  };
 
 type Row = typeof agents.$inferSelect;
 type Said =
@@ -65,6 +66,8 @@ export const selectAgents = ({ db }: Pick<Context, "db">) =>
 export const toAgent = ({ agent, client }: { agent: Row; client: Client }): Agent => ({
   ...agent,
   status: client.status,
+  statusBy: client.statusBy,
+  frozenWith: client.frozenWith,
   scope: client.scope ?? [],
   byOperator: isOperatorRegistered(client),
 });
@@ -124,6 +127,7 @@ export async function createAgent(
   await checkMayAct(ctx, details.mayAct ?? []);
   const level = await attestationLevel(ctx, name, evidence);
   return inTransaction(ctx, async (tx) => {
+    if (by.userId !== undefined) await requireActiveOwner(tx, by.userId);
     const parent = parentName === undefined ? undefined : await parentNamed(tx, parentName, by);
     if (parent) checkWithinParent(scope, parent.scope);
     const { client, clientSecret } = await registerClient(tx, {
@@ -157,6 +161,16 @@ export async function createAgent(
   });
 }
 
+/** An owner who stays active until the transaction ends: whoever stops them waits, and then sees what was added. */
+async function requireActiveOwner(tx: Context, userId: string): Promise<void> {
+  const [owner] = await tx.db
+    .select({ status: users.status })
+    .from(users)
+    .where(eq(users.id, userId))
+    .for("share");
+  if (owner?.status !== "active") throw new OAuthError("forbidden", "You were stopped. Ask an admin.");
+}
+
 /** An agent acts for itself, for others by exchange, and for its workload by assertion; it has no pages. */
 const clientMetadata = (name: string): ClientMetadata => ({
   name,
@@ -179,7 +193,9 @@ async function parentNamed(tx: Context, name: string, by: Manager): Promise<Agen
   const named = await findAgent(tx, name);
   const isTheirs = named && (manages(by, named) || named.createdBy === by.actor);
   if (!isTheirs) throw invalidMember("parent_agent", "must be the id or client_id of an agent of yours");
-  return requireActive(await lockParent(tx, named.id));
+  const parent = await lockParent(tx, named.id);
+  requireActive(parent);
+  return parent;
 }
 
 /** A parent that stays as it is until the transaction ends: whoever stops it waits, and then sees what was added. */
@@ -189,38 +205,21 @@ async function lockParent(tx: Context, id: string): Promise<Agent> {
   return toAgent(row);
 }
 
-function requireActive(parent: Agent): Agent {
-  if (parent.status === "active") return parent;
+function requireActive(parent: Pick<Agent, "status">): void {
+  if (parent.status === "active") return;
   throw new OAuthError("conflict", "Its parent agent is not active. Start the parent again first.");
 }
 
-/** Refuses to let an agent run whose parent is stopped or frozen; within a transaction it stays so until the end. */
-export async function requireActiveParent(tx: Context, { parentId }: Agent): Promise<void> {
-  if (parentId !== null) requireActive(await lockParent(tx, parentId));
-}
-
 /**
- * The clients of an agent and of all that descend from it, the agent's own first; locked until the transaction ends,
- * so that none is added beneath them meanwhile.
+ * Refuses to let an agent run whose parent is stopped, or whose parent or owner is frozen. Once its client is locked
+ * the answer holds: whoever stops these meanwhile comes to this client after us.
  */
-export async function descendantClientIds(tx: Context, agentId: string): Promise<string[]> {
-  let known: string[] = [];
-  for (;;) {
-    // Parents before their children, in every such query: two of these at once wait for each other and never both.
-    const rows = await rowsOf<{ clientId: string }>(
-      tx.db.execute(sql`
-        with recursive tree(id, client_id, depth) as (
-          select id, client_id, 0 from ${agents} where id = ${agentId}
-          union all
-          select child.id, child.client_id, depth + 1 from ${agents} child join tree on child.parent_id = tree.id
-        )
-        select tree.client_id as "clientId" from tree join ${clients} on clients.client_id = tree.client_id
-        order by tree.depth, tree.id for update of clients`),
-    );
-    // One that was being made while these rows were locked is seen by the next look only.
-    if (rows.length === known.length) return known;
-    known = rows.map(({ clientId }) => clientId);
-  }
+export async function requireMayRun(tx: Context, { parentId, ownerId }: Agent): Promise<void> {
+  if (parentId !== null) requireActive(await getAgent(tx, parentId));
+  if (ownerId === null) return;
+  const [owner] = await tx.db.select({ status: users.status }).from(users).where(eq(users.id, ownerId));
+  if (owner?.status === "frozen")
+    throw new OAuthError("conflict", "Its owner is frozen. Thaw the owner first.");
 }
 
 type Changes = AgentDetails & { name?: string | undefined; scope?: readonly string[] | undefined };
@@ -274,8 +273,11 @@ async function limitScope(tx: Context, agent: Agent, scope: readonly string[]): 
 /** Starts an agent again that was deactivated, and it alone; what it held before stays dead. */
 export async function reactivateAgent(ctx: Context, agent: Agent, by: Manager): Promise<Agent> {
   await inTransaction(ctx, async (tx) => {
-    await requireActiveParent(tx, agent);
-    const changed = await changeClientStatus(tx, [agent.clientId], "active", ["disabled"]);
+    const changed = await changeClientStatus(tx, [agent.clientId], {
+      ...{ status: "active", by, aim: agent.clientId },
+      from: ["disabled"],
+    });
+    await requireMayRun(tx, agent);
     if (changed.length > 0) await record(tx, eventOf("agent.reactivated", agent, by));
   });
   forgetAgents(ctx, [agent.clientId]);

@@ -50,7 +50,7 @@ const claimsFor = (purpose: TrustPurpose, changes: Json = {}): Json => ({
   iss: theirs[purpose].issuer,
   sub: "ada",
   aud: purpose === "id_token" ? "their-audience" : US,
-  client_id: "their-client",
+  ...(purpose !== "id_token" && { client_id: "their-client" }),
   jti: randomUUID(),
   iat: now(),
   exp: now() + 300,
@@ -79,13 +79,16 @@ async function refused(token: string, options: Options = {}): Promise<unknown> {
   }
 }
 
+/** Lists within one another. */
+const deep = (levels: number): Json => ({ a: JSON.parse("[".repeat(levels) + "]".repeat(levels)) });
+
 const segment = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
 
 describe("RFC 7523 §3: assertions that are as their profile says", () => {
   it.each(ALL)("%s: accepted as what its issuer is trusted for", async (purpose) => {
     const verified = await verify(await signed(purpose));
     expect([verified.purpose, verified.issuer.issuer]).toEqual([purpose, theirs[purpose].issuer]);
-    expect(verified.claims).toMatchObject({ sub: "ada", client_id: "their-client" });
+    expect(verified.claims).toMatchObject(claimsFor(purpose, { jti: verified.claims.jti }));
     expect(verified.header).toMatchObject({ kid: "k1" });
   });
 
@@ -165,11 +168,13 @@ describe("108: what is refused, in the order of the checks", () => {
       `${segment({ alg: "ES256" })}.${segment([])}.AAAA`,
       "the payload is not a JSON object",
     ],
-    [
-      "a NUL character",
-      `${segment({ alg: "ES256" })}.${segment({ iss: "a\0" })}.AAAA`,
-      "the payload has a NUL character",
-    ],
+    ...[{ iss: "a\0" }, { sub: "\ud800" }, { act: { sub: "a\udfff" } }, { "\ud800": 1 }, deep(501)].map(
+      (claims) => [
+        `${JSON.stringify(claims).slice(0, 30)} in it`,
+        `${segment({ alg: "ES256" })}.${segment(claims)}.AAAA`,
+        "the payload has a NUL, half a character or too many levels",
+      ],
+    ),
     ["an extension", `${segment({ alg: "ES256", crit: ["x"] })}.${segment({})}.AAAA`, "the header has crit"],
   ])("%s cannot be decoded: invalid_request, whatever the caller's code", async (_what, token, reason) => {
     expect(await refused(token)).toEqual(["invalid_request", reason]);
@@ -270,14 +275,19 @@ describe("108: what is refused, in the order of the checks", () => {
     await own.close();
   });
 
-  it("what an unknown, a disabled and another issuer are told is the same", async () => {
+  it("what an unknown, a disabled and another issuer are told is the same, and whoever signs as another", async () => {
     const said = async (token: string, purposes: readonly TrustPurpose[]) =>
       verify(token, { purposes }).catch((error) => error.description);
     const strange = await signed("workload", { iss: "https://nobody.example" });
     const other = await signed("workload");
-    const sentence = "Ask the operator of this server to trust the issuer of the assertion for this.";
+    const forged = await signAs(await newForeignKey("k1"), claimsFor("workload"));
+    const unsigned = await signed("workload", {}, { kid: "nobody's" });
+    const sentence =
+      "Get a new assertion, of an issuer that the operator of this server trusts for this, signed with a key it publishes.";
     expect(await said(strange, ["workload"])).toBe(sentence);
     expect(await said(other, ["chaining"])).toBe(sentence);
+    expect(await said(forged, ["workload"])).toBe(sentence);
+    expect(await said(unsigned, ["workload"])).toBe(sentence);
   });
 
   it("a signature of another key with the same kid is refused, and one over other claims", async () => {
@@ -354,6 +364,8 @@ describe("108: what is refused, in the order of the checks", () => {
     ["sub", "a number", 7],
     ["sub", "longer than an index holds", "é".repeat(513)],
     ["jti", "a number", 7],
+    ["jti", "longer than the trail is wide", "j".repeat(1025)],
+    ["jti", "with a line break", "a\nb"],
     ["client_id", "a list", ["a"]],
     ["scope", "a list", ["a"]],
   ])("a malformed %s is refused: %s", async (name, _what, value) => {
@@ -361,6 +373,44 @@ describe("108: what is refused, in the order of the checks", () => {
       "invalid_grant",
       `${name} is malformed`,
     ]);
+  });
+});
+
+describe("OIDC Core §2: what an ID token is not", () => {
+  it.each([
+    ["scope", ""],
+    ["scp", ["mail"]],
+    ["client_id", "machine"],
+  ])("a plain JWT with %s is a grant or an access token", async (name, value) => {
+    expect(await refused(await signed("id_token", { [name]: value }))).toEqual([
+      "invalid_grant",
+      `an ID token with ${name}`,
+    ]);
+  });
+
+  it("where the settings trust an issuer for both, its ID tokens are not for the audience of its grants", async () => {
+    const both = await foreignIssuer();
+    const verifiedFor = async (aud: string, more: Record<string, string> = {}) => {
+      const env = {
+        ...publicServer,
+        AUTHGENT_TRUSTED_OIDC_ISSUERS: both.issuer,
+        AUTHGENT_TRUSTED_CHAINING_ISSUERS: both.issuer,
+        ...more,
+      };
+      const { ctx } = await testContext({ env });
+      const iat = Math.floor(ctx.now().getTime() / 1000);
+      const token = await both.sign({ sub: "ada", aud, iat, exp: iat + 300 });
+      const expectations = { purposes: ["id_token"], code: "invalid_grant", clientId: "app" } as const;
+      return verifyAssertion(ctx, token, expectations).then(
+        ({ purpose }) => purpose,
+        (error) => error.options.reason,
+      );
+    };
+    expect(await verifiedFor(US)).toBe("aud is another");
+    expect(await verifiedFor(US, { AUTHGENT_TRUSTED_OIDC_AUDIENCE: US })).toBe("aud is another");
+    expect(await verifiedFor("app")).toBe("id_token");
+    expect(await verifiedFor("ours", { AUTHGENT_TRUSTED_OIDC_AUDIENCE: "ours" })).toBe("id_token");
+    await both.close();
   });
 });
 
@@ -392,6 +442,7 @@ describe("issuers of the settings", () => {
     expect(await verified(US)).toBe("the issuer is not registered");
     await createTrustedIssuer(ctx, { ...TERMS, issuer: theirs.issuer, status: "disabled" }, "test");
     expect(await verified(theirs.issuer)).toBe("the issuer is disabled");
+    expect(await verified(`${theirs.issuer}/`)).toBe("the issuer is not registered");
     await theirs.close();
   });
 });
@@ -405,34 +456,36 @@ describe("who an assertion speaks of", () => {
     expect(identityOf({ issuer, claims })).toEqual({
       issuer: "https://id.example",
       sub: "ada",
-      email: undefined,
-      emailVerified: false,
+      verifiedEmail: undefined,
       name: undefined,
     });
     const more = { ...claims, email: "ada@example.com", email_verified: true, name: "Ada" };
     expect(identityOf({ issuer, claims: more })).toMatchObject({
-      email: "ada@example.com",
-      emailVerified: true,
+      verifiedEmail: "ada@example.com",
       name: "Ada",
     });
   });
 
-  it("an e-mail that the issuer denies, or that is none, is left out", () => {
+  it("an e-mail that the issuer has not verified, or that is none, is left out", () => {
     for (const email of [
+      { email: "ada@example.com", email_verified: undefined },
+      { email: "ada@example.com", email_verified: 1 },
       { email: "ada@example.com", email_verified: "false" },
       { email: "ada" },
       { email: 7 },
       { email: "a\u202e@example.com" },
     ])
-      expect(identityOf({ issuer, claims: { ...claims, ...email } }).email).toBe(undefined);
+      expect(
+        identityOf({ issuer, claims: { ...claims, email_verified: true, ...email } }).verifiedEmail,
+      ).toBe(undefined);
   });
 
   it("a private Google account is not vouched for by the company its address names", () => {
     const vouched = (more: Json) =>
-      identityOf({ issuer: GOOGLE, claims: { ...claims, email_verified: true, ...more } }).emailVerified;
-    expect(vouched({ email: "ada@corp.example" })).toBe(false);
-    expect(vouched({ email: "ada@corp.example", hd: "corp.example" })).toBe(true);
-    expect(vouched({ email: "ada@gmail.com" })).toBe(true);
+      identityOf({ issuer: GOOGLE, claims: { ...claims, email_verified: true, ...more } }).verifiedEmail;
+    expect(vouched({ email: "ada@corp.example" })).toBe(undefined);
+    expect(vouched({ email: "ada@corp.example", hd: "corp.example" })).toBe("ada@corp.example");
+    expect(vouched({ email: "ada@gmail.com" })).toBe("ada@gmail.com");
   });
 
   it("a workload is the client of the first rule that it meets", () => {

@@ -55,23 +55,28 @@ export async function verifyAssertion(
   return { issuer, purpose, claims: requiredClaims(claims, purpose, code), header: jws.header };
 }
 
-/** Says the same of an issuer nobody knows, one that is disabled, and one for something else: the list is ours. */
+/**
+ * Says the same of an issuer nobody knows, one that is disabled, one for something else, and one that did not sign:
+ * whom we trust is not for everybody to find out.
+ */
+const refuseIssuer = (code: ErrorCode, reason: string) =>
+  new OAuthError(
+    code,
+    "Get a new assertion, of an issuer that the operator of this server trusts for this, signed with a key it publishes.",
+    { reason },
+  );
+
 async function trust(
   ctx: Context,
   names: readonly string[],
   possible: readonly AssertionPurpose[],
   code: ErrorCode,
 ): Promise<{ issuer: TrustedIssuer; purpose: AssertionPurpose }> {
-  const refuse = (reason: string) =>
-    new OAuthError(code, "Ask the operator of this server to trust the issuer of the assertion for this.", {
-      reason,
-    });
-
   const issuer = await firstTrusted(ctx, names);
-  if (!issuer) throw refuse("the issuer is not registered");
-  if (issuer.status !== "active") throw refuse("the issuer is disabled");
+  if (!issuer) throw refuseIssuer(code, "the issuer is not registered");
+  if (issuer.status !== "active") throw refuseIssuer(code, "the issuer is disabled");
   const purpose = possible.find((one) => issuer.purposes.includes(one));
-  if (!purpose) throw refuse("the issuer is trusted for something else");
+  if (!purpose) throw refuseIssuer(code, "the issuer is trusted for something else");
   return { issuer, purpose };
 }
 
@@ -90,19 +95,16 @@ async function checkSignature(
   alg: JwsAlgorithm,
   code: ErrorCode,
 ): Promise<void> {
-  const refuse = (reason: string) =>
-    new OAuthError(code, "Get a new assertion: the signature of this one is not its issuer's.", { reason });
-
   const { kid } = jws.header;
   const key = await findForeignKey(ctx, issuer, { kid: typeof kid === "string" ? kid : undefined, alg });
-  if (!key) throw refuse("no key of the issuer fits");
-  if (!isSignedBy(jws, key)) throw refuse("the signature is wrong");
+  if (!key) throw refuseIssuer(code, "no key of the issuer fits");
+  if (!isSignedBy(jws, key)) throw refuseIssuer(code, "the signature is wrong");
 }
 
 /** Who an assertion may be for, and which of them its sender is told of. */
 function audiencesOf(
   { serverUrl, trustedOidcAudience }: Context["settings"],
-  { audiences }: TrustedIssuer,
+  { audiences, purposes }: TrustedIssuer,
   purpose: AssertionPurpose,
   clientId: string | undefined,
 ): { accepted: readonly string[]; meant: string } {
@@ -116,7 +118,11 @@ function audiencesOf(
     case "workload":
       return { accepted: [serverUrl, `${serverUrl}/`, ...audiences], meant: serverUrl };
     case "id_token": {
-      const accepted = [trustedOidcAudience, clientId, ...audiences].filter((aud) => aud !== undefined);
+      // Where the settings trust an issuer for both, only the audience tells its ID tokens from its grants.
+      const ambiguous = purposes.includes("chaining") ? [serverUrl, `${serverUrl}/token`] : [];
+      const accepted = [trustedOidcAudience, clientId, ...audiences]
+        .filter((aud) => aud !== undefined)
+        .filter((aud) => !ambiguous.includes(aud));
       return { accepted, meant: "the client that exchanges it, or the one this server was told of" };
     }
   }
@@ -140,13 +146,11 @@ export function identityOf({
 }: Pick<VerifiedAssertion, "issuer" | "claims">): ForeignIdentity {
   const name = text(claims.name, 1000);
   const given = text(claims.email, 254);
-  const isDenied = claims.email_verified === false || claims.email_verified === "false";
-  const email = given && EMAIL.test(given) && !isDenied ? given : undefined;
+  const isVerified = given && EMAIL.test(given) && isVouchedFor(issuer.issuer, claims, given);
   return {
     issuer: issuer.issuer,
     sub: claims.sub,
-    email,
-    emailVerified: email !== undefined && isVouchedFor(issuer.issuer, claims, email),
+    verifiedEmail: isVerified ? given : undefined,
     name: name && shortenForDisplay(name, 100),
   };
 }

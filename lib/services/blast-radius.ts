@@ -1,4 +1,4 @@
-import { and, asc, eq, gt, inArray, isNull, ne, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, gt, inArray, isNull, ne, or, type SQL, sql } from "drizzle-orm";
 import { rowsOf } from "@/db/client";
 import { agents } from "@/db/schema/agents";
 import { clients } from "@/db/schema/clients";
@@ -96,11 +96,14 @@ function holds(found: Found): SQL {
     case "client":
       return sql`t.client_id in ${found.clientIds}`;
     case "person":
-      return sql`t.subject like 'user:%' and t.subject = ${`user:${found.userId}`}`;
+      return sql`(t.subject like 'user:%' and t.subject = ${`user:${found.userId}`} or ${among(sql`t.client_id`, found)})`;
     case "chain":
       return sql`t.jti in ${[found.rootJti, ...found.jtis]}`;
   }
 }
+
+const among = (column: SQL, { clientIds }: { clientIds: readonly string[] }): SQL =>
+  clientIds.length > 0 ? sql`${column} in ${clientIds}` : sql`false`;
 
 async function countFamilies(ctx: Context, found: Found): Promise<number> {
   const now = sql`${ctx.now().toISOString()}::timestamptz`;
@@ -123,7 +126,7 @@ function refreshes(found: Found): SQL {
     case "client":
       return sql`f.client_id in ${found.clientIds}`;
     case "person":
-      return sql`g.user_id = ${found.userId}`;
+      return sql`(g.user_id = ${found.userId} or ${among(sql`f.client_id`, found)})`;
     case "chain":
       return sql`f.id = ${found.familyId}`;
   }
@@ -131,10 +134,8 @@ function refreshes(found: Found): SQL {
 
 async function countGrants(ctx: Context, found: Found): Promise<number> {
   if (found.kind === "chain" || found.state === "dead") return 0;
-  const theirs =
-    found.kind === "person"
-      ? eq(grants.userId, found.userId)
-      : inArray(grants.clientId, [...found.clientIds]);
+  const toThem = inArray(grants.clientId, [...found.clientIds]);
+  const theirs = found.kind === "person" ? or(eq(grants.userId, found.userId), toThem) : toThem;
   return ctx.db.$count(grants, and(theirs, eq(grants.status, "active")));
 }
 
@@ -146,9 +147,9 @@ const countSessions = async (ctx: Context, found: Found): Promise<number> =>
       )
     : 0;
 
-/** The agent and those it made that still do something. */
+/** The agent, or those of the person, and all they made that still do something. */
 const agentsOf = async (ctx: Context, found: Found) =>
-  found.kind === "agent"
+  "clientIds" in found
     ? ctx.db
         .select({ id: agents.id, clientId: agents.clientId, name: agents.name })
         .from(agents)

@@ -121,7 +121,12 @@ const tooManyLookUps = (retryAfter: number) =>
 
 async function get(ctx: Context, url: URL, etag: string | undefined): Promise<PublicResponse> {
   try {
-    return await ctx.fetchPublic(url, { accept: "application/json", ...(etag ? { etag } : {}) });
+    const allowLoopback = ctx.settings.localMode;
+    return await ctx.fetchPublic(url, {
+      accept: "application/json",
+      allowLoopback,
+      ...(etag ? { etag } : {}),
+    });
   } catch (error) {
     if (!(error instanceof OutboundError)) throw error;
     throw unreadable(url, WHY[error.reason], error);

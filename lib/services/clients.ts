@@ -1,10 +1,11 @@
 import { and, asc, desc, eq, inArray, isNull, lt, notExists, notInArray, or, sql } from "drizzle-orm";
-import { type ClientKind, type ClientStatus, clients } from "@/db/schema/clients";
+import { type ClientKind, clients } from "@/db/schema/clients";
 import { grants } from "@/db/schema/grants";
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { hashSecret, newOpaqueId, newSecret } from "@/lib/ids";
 import type { ClientMetadata } from "@/lib/oauth/client-metadata";
+import { isChangedBy, type StatusChange, standingAfter } from "./client-status";
 import { record } from "./events";
 
 export type Client = typeof clients.$inferSelect;
@@ -181,11 +182,10 @@ export async function setClientStatus(
     if (!client) throw new OAuthError("not_found", "There is no client with this id.");
     if (client.kind === "agent")
       throw new OAuthError("conflict", "Change the status of its agent: PATCH /agents/{id}.");
-    const [changedClient] = await changeClientStatus(tx, [clientId], status, [
-      "active",
-      "frozen",
-      "disabled",
-    ]);
+    const [changedClient] = await changeClientStatus(tx, [clientId], {
+      ...{ status, by: { actor, isOperator: true }, aim: clientId },
+      from: ["active", "frozen", "disabled"],
+    });
     if (!changedClient) return client;
     const type = status === "active" ? "client.enabled" : "client.disabled";
     await record(tx, { type, actor, subject: `client:${clientId}`, clientId });
@@ -195,13 +195,6 @@ export async function setClientStatus(
   return changed;
 }
 
-/** What leads to a status unless the caller says otherwise: nobody is brought back from the dead by thawing. */
-const COMES_FROM: Record<ClientStatus, readonly ClientStatus[]> = {
-  active: ["frozen"],
-  frozen: ["active"],
-  disabled: ["active", "frozen"],
-};
-
 /**
  * Gives clients another status within the caller's transaction, which records the events; answers those it changed.
  * A client that is `disabled`, or comes back from it, loses what it held until now.
@@ -209,25 +202,28 @@ const COMES_FROM: Record<ClientStatus, readonly ClientStatus[]> = {
 export async function changeClientStatus(
   tx: Context,
   clientIds: readonly string[],
-  status: ClientStatus,
-  from: readonly ClientStatus[] = COMES_FROM[status],
+  change: StatusChange,
 ): Promise<readonly Client[]> {
   if (clientIds.length === 0) return [];
   const theirs = inArray(clients.clientId, [...clientIds]);
   // Locked in one order, so that two of these at once wait for each other and never both.
   const locked = await tx.db
-    .select({ clientId: clients.clientId, status: clients.status })
+    .select()
     .from(clients)
     .where(theirs)
     .orderBy(asc(clients.clientId))
     .for("update");
-  const changing = locked.filter((client) => client.status !== status && from.includes(client.status));
+  const changing = locked.filter((client) => isChangedBy(client, change));
   if (changing.length === 0) return [];
   // Also on the way back: what was being issued while it was stopped must not come alive with it.
-  const loses = status === "disabled" || changing.some((client) => client.status === "disabled");
+  const loses = change.status === "disabled" || changing.some((client) => client.status === "disabled");
   return tx.db
     .update(clients)
-    .set({ status, ...(loses ? { notBefore: tx.now() } : {}), version: sql`${clients.version} + 1` })
+    .set({
+      ...standingAfter(change),
+      ...(loses ? { notBefore: tx.now() } : {}),
+      version: sql`${clients.version} + 1`,
+    })
     .where(
       inArray(
         clients.clientId,

@@ -31,6 +31,7 @@ export const EVENTS = [
   "person.frozen",
   "person.stopped",
   "person.thawed",
+  "request.denied",
   "resource.created",
   "resource.updated",
   "server.started_first",

@@ -96,7 +96,7 @@ describe("RFC 7517 §5: which key is taken", () => {
     const rsa = await newForeignKey("rsa", "RS256");
     theirs.state.keys = [...theirs.state.keys, rsa.publicJwk];
     expect(await found(undefined)).toBe(true);
-    t.advance(301);
+    t.advance(600);
     theirs.state.keys = [...theirs.state.keys, (await newForeignKey("k2")).publicJwk];
     expect(await found(undefined)).toBe(false);
   });
@@ -142,15 +142,46 @@ describe("how often an issuer is asked", () => {
     expect(timesAsked()).toBe(2);
   });
 
-  it("known keys are looked at again after five minutes: one that is withdrawn is refused then", async () => {
+  it("known keys are looked at again after five minutes: one that is withdrawn is refused from then on", async () => {
     expect(await found("k1")).toBe(true);
     theirs.state.keys = [];
     t.advance(299);
     expect(await found("k1")).toBe(true);
     expect(timesAsked()).toBe(1);
     t.advance(1);
+    expect(await found("k1")).toBe(true);
+    await t.settled();
+    expect(timesAsked()).toBe(2);
     expect(await found("k1")).toBe(false);
   });
+
+  it("after ten minutes nobody goes by what was read before", async () => {
+    expect(await found("k1")).toBe(true);
+    theirs.state.keys = [];
+    t.advance(600);
+    expect(await found("k1")).toBe(false);
+  });
+
+  it("an issuer that hangs keeps nobody waiting whose key is known", async () => {
+    expect(await found("k1")).toBe(true);
+    theirs.state.answers[discovery()] = () => {};
+    t.advance(300);
+    expect(await found("k1")).toBe(true);
+    expect(await found("k1")).toBe(true);
+    const givenUp = t.lines.filter((line) => line.includes("keys of a trusted issuer not read"));
+    expect(givenUp).toEqual([]);
+    await theirs.close();
+    await t.settled();
+    t.advance(3299);
+    expect(await found("k1")).toBe(true);
+  });
+
+  it("metadata and keys together have five seconds, and the pause begins when they are over", async () => {
+    theirs.state.answers[discovery()] = () => t.advance(20);
+    expect(await found("k1")).toEqual(UNREACHABLE);
+    expect(await found("k1")).toEqual(UNREACHABLE);
+    expect(theirs.state.asked).toEqual([discovery()]);
+  }, 10_000);
 
   it("fifty tokens at once are one look", async () => {
     const all = await Promise.all(Array.from({ length: 50 }, () => found("k1")));

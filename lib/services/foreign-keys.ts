@@ -13,6 +13,11 @@ const FRESH_MS = 300_000;
 const MAX_STALE_MS = 3_600_000;
 /** Between two attempts: a stranger's tokens must not make us a load on the issuer. */
 const PAUSE_MS = 10_000;
+/** For metadata and keys together. */
+const TIMEOUT_MS = 5000;
+const MIN_TIMEOUT_MS = 100;
+/** How long keys are taken without waiting for newer ones, while their issuer answers: a withdrawn one ends then. */
+const MAX_AGE_MS = 600_000;
 const MAX_ISSUERS = 1000;
 const MAX_KEYS = 100;
 
@@ -23,7 +28,9 @@ type Wanted = { kid: string | undefined; alg: JwsAlgorithm };
 type Holding = {
   keys: readonly ForeignKey[];
   readAt: number;
+  /** When the last attempt ended, and whether it failed. */
   triedAt: number;
+  isAway: boolean;
   reading: Promise<void> | undefined;
 };
 
@@ -40,9 +47,14 @@ export async function findForeignKey(
   wanted: Wanted,
 ): Promise<JwsKey | undefined> {
   const holding = holdingOf(ctx, issuer);
-  if (ageOf(ctx, holding) >= FRESH_MS) await refresh(ctx, issuer, holding);
-  const known = pick(usableKeys(ctx, holding), wanted);
-  if (known) return known;
+  const age = ageOf(ctx, holding);
+  const known = pick(holding.keys, wanted);
+  if (known && age < FRESH_MS) return known;
+  // Nobody whose key is known waits for an issuer that is slow now, or did not answer before.
+  if (known && age < (holding.isAway ? MAX_STALE_MS : MAX_AGE_MS)) {
+    ctx.defer(() => refresh(ctx, issuer, holding));
+    return known;
+  }
   await refresh(ctx, issuer, holding);
   return pick(usableKeys(ctx, holding), wanted);
 }
@@ -54,7 +66,7 @@ function holdingOf(ctx: Context, { issuer, jwksUri }: TrustedIssuer): Holding {
   const known = all.get(name);
   if (known) return known;
   const never = Number.NEGATIVE_INFINITY;
-  const holding: Holding = { keys: [], readAt: never, triedAt: never, reading: undefined };
+  const holding: Holding = { keys: [], readAt: never, triedAt: never, isAway: false, reading: undefined };
   const [longestHeld] = all.keys();
   if (all.size >= MAX_ISSUERS && longestHeld !== undefined) all.delete(longestHeld);
   all.set(name, holding);
@@ -82,7 +94,6 @@ function pick(keys: readonly ForeignKey[], { kid, alg }: Wanted): JwsKey | undef
 async function refresh(ctx: Context, issuer: TrustedIssuer, holding: Holding): Promise<void> {
   if (!holding.reading) {
     if (ctx.now().getTime() - holding.triedAt < PAUSE_MS) return;
-    holding.triedAt = ctx.now().getTime();
     holding.reading = read(ctx, issuer, holding).finally(() => {
       holding.reading = undefined;
     });
@@ -91,35 +102,53 @@ async function refresh(ctx: Context, issuer: TrustedIssuer, holding: Holding): P
 }
 
 async function read(ctx: Context, issuer: TrustedIssuer, holding: Holding): Promise<void> {
+  const fetchJson = fetchWithin(TIMEOUT_MS);
   try {
-    const address = issuer.jwksUri === null ? await discoverKeys(issuer.issuer) : new URL(issuer.jwksUri);
-    holding.keys = importKeys(await fetchTrustedJson(address));
+    const { jwksUri } = issuer;
+    const address = jwksUri === null ? await discoverKeys(issuer.issuer, fetchJson) : new URL(jwksUri);
+    holding.keys = importKeys(await fetchJson(address));
     holding.readAt = ctx.now().getTime();
+    holding.isAway = false;
   } catch (error) {
+    holding.isAway = true;
     if (!(error instanceof OutboundError)) throw error;
     ctx.log.warn("keys of a trusted issuer not read", { issuer: issuer.issuer, error });
+  } finally {
+    holding.triedAt = ctx.now().getTime();
   }
+}
+
+type FetchJson = (url: URL) => Promise<unknown>;
+
+/** Fetches one document after the other, all within the same time: nothing is asked that could not answer any more. */
+function fetchWithin(totalMs: number): FetchJson {
+  const end = performance.now() + totalMs;
+  return async (url) => {
+    const timeoutMs = Math.floor(end - performance.now());
+    if (timeoutMs < MIN_TIMEOUT_MS) throw new OutboundError("timeout", `${url.host} is not asked any more`);
+    return fetchTrustedJson(url, { timeoutMs });
+  };
 }
 
 const Metadata = z.object({ issuer: z.string(), jwks_uri: z.url() });
 
 /** Where an issuer's own metadata says its keys are (OIDC Discovery §4, RFC 8414 §3). */
-async function discoverKeys(issuer: string): Promise<URL> {
+async function discoverKeys(issuer: string, fetchJson: FetchJson): Promise<URL> {
   const base = issuer.replace(/\/$/, "");
   const { origin, pathname } = new URL(base);
   const inserted = `${origin}/.well-known/oauth-authorization-server${pathname === "/" ? "" : pathname}`;
   try {
-    return await readMetadata(issuer, `${base}/.well-known/openid-configuration`);
+    return await readMetadata(issuer, `${base}/.well-known/openid-configuration`, fetchJson);
   } catch (error) {
     if (!(error instanceof OutboundError)) throw error;
-    return readMetadata(issuer, inserted);
+    return readMetadata(issuer, inserted, fetchJson);
   }
 }
 
-async function readMetadata(issuer: string, address: string): Promise<URL> {
+async function readMetadata(issuer: string, address: string, fetchJson: FetchJson): Promise<URL> {
   const refuse = (why: string) => new OutboundError("unreachable", `${address} ${why}`);
 
-  const metadata = Metadata.safeParse(await fetchTrustedJson(new URL(address)));
+  const metadata = Metadata.safeParse(await fetchJson(new URL(address)));
   if (!metadata.success) throw refuse("is no metadata with issuer and jwks_uri");
   // "If these values are not identical, the data contained in the response MUST NOT be used" (RFC 8414 §3.3)
   if (metadata.data.issuer !== issuer) throw refuse("is the metadata of another issuer");

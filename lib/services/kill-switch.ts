@@ -1,7 +1,8 @@
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
-import { forgetAgents, getAgent, requireActiveParent } from "./agents";
+import { forgetAgents, getAgent, requireMayRun } from "./agents";
 import { type BlastRadius, blastRadiusOf } from "./blast-radius";
+import type { StatusSetter } from "./client-status";
 import { changeClientStatus } from "./clients";
 import { type Event, type EventType, record } from "./events";
 import { revokeGrantsOf } from "./grants";
@@ -23,20 +24,29 @@ export async function preview(ctx: Context, target: Target): Promise<Stopped> {
   return { state: found.state, ...(await blastRadiusOf(ctx, found)) };
 }
 
-type Order = { target: Target; action: Action; actor: string; reason?: string | undefined; address: string };
+type Order = {
+  target: Target;
+  action: Action;
+  actor: string;
+  /** Whether they are the operator or an admin, who undo what others did; nobody else does. */
+  isOperator?: boolean;
+  reason?: string | undefined;
+  address: string;
+};
 
 /** Freezes, thaws or kills a target: refused everywhere with the next question, also what is being issued meanwhile. */
 export async function stop(ctx: Context, { target, action, ...order }: Order): Promise<Stopped> {
   const { found, radius } = await inTransaction(ctx, async (tx) => {
     const found = await findTarget(tx, target);
-    refuseVain(action, found.state);
-    // A child is stopped with its parent, so it goes on only after it.
-    if (found.kind === "agent" && action === "thaw")
-      await requireActiveParent(tx, await getAgent(tx, found.id));
+    refuseVain(action, found);
+    // An agent is stopped with its parent and its owner, so it goes on only after them.
+    if (found.kind === "agent" && action === "thaw") await requireMayRun(tx, await getAgent(tx, found.id));
     const radius = await blastRadiusOf(tx, found);
     const event = eventOf(found, action, order, radius);
     // Somebody else's decision may have been committed since we looked.
-    if (!(await act(tx, found, action, event))) throw conflict("Somebody just changed it. Look again.");
+    const by = { actor: order.actor, isOperator: order.isOperator === true };
+    if (!(await act(tx, { found, action, by }, event)))
+      throw conflict("Somebody just changed it. Look again.");
     return { found, radius };
   });
   if ("clientIds" in found) forgetAgents(ctx, found.clientIds);
@@ -52,28 +62,33 @@ const VAIN: Record<Action, Partial<Record<TargetState, string>>> = {
   kill: { dead: "It is stopped already." },
 };
 
-function refuseVain(action: Action, state: TargetState): void {
-  const reason = VAIN[action][state];
+function refuseVain(action: Action, found: Found): void {
+  // Frozen with its parent or its owner, it can be frozen by itself besides, and stays so after their thaw.
+  const isFrozenWithOthers = "frozenWith" in found && !found.frozenWith.includes(found.clientId);
+  if (action === "freeze" && found.state === "frozen" && isFrozenWithOthers) return;
+  const reason = VAIN[action][found.state];
   if (reason) throw conflict(reason);
 }
 
 const conflict = (description: string) => new OAuthError("conflict", description);
 
+type Act<Target = Found> = { found: Target; action: Action; by: StatusSetter };
+
 /** Does it and tells of it, within the caller's transaction; false: nothing was left to do. */
-async function act(tx: Context, found: Found, action: Action, event: Event): Promise<boolean> {
+async function act(tx: Context, { found, action, by }: Act, event: Event): Promise<boolean> {
   if (found.kind === "chain" && action === "kill") return killChain(tx, found, event);
-  const done = await change(tx, found, action, event.actor);
+  const done = await change(tx, { found, action, by });
   if (done) await record(tx, event);
   return done;
 }
 
-function change(tx: Context, found: Found, action: Action, actor: string): Promise<boolean> {
+function change(tx: Context, { found, action, by }: Act): Promise<boolean> {
   switch (found.kind) {
     case "agent":
     case "client":
-      return actOnClients(tx, found, action);
+      return actOnClient(tx, { found, action, by });
     case "person":
-      return actOnPerson(tx, found.userId, action, actor);
+      return actOnPerson(tx, { found, action, by });
     case "chain":
       return freezeChain(tx, found, action);
   }
@@ -81,35 +96,49 @@ function change(tx: Context, found: Found, action: Action, actor: string): Promi
 
 const STATUS = { freeze: "frozen", thaw: "active", kill: "disabled" } as const;
 
-type OfClients = Extract<Found, { clientIds: readonly string[] }>;
-
-async function actOnClients(tx: Context, { clientId, clientIds }: OfClients, action: Action) {
-  const changed = await changeClientStatus(tx, clientIds, STATUS[action]);
-  // What people allowed stays theirs: while the app is stopped it is worth nothing.
-  if (action === "kill") await revokeTokens(tx, { clientIds });
-  return changed.some((client) => client.clientId === clientId);
+async function actOnClient(tx: Context, { found, action, by }: Act<OfKind<"agent" | "client">>) {
+  const changed = await actOnClients(tx, { found, action, by }, found.clientId);
+  return changed.some((client) => client.clientId === found.clientId);
 }
 
-async function actOnPerson(tx: Context, userId: string, action: Action, actor: string): Promise<boolean> {
+async function actOnClients(
+  tx: Context,
+  { found: { clientIds }, action, by }: Act<{ clientIds: readonly string[] }>,
+  aim: string,
+) {
+  const changed = await changeClientStatus(tx, clientIds, { status: STATUS[action], by, aim });
+  // What people allowed stays theirs: while the app is stopped it is worth nothing.
+  if (action === "kill") await revokeTokens(tx, { clientIds });
+  return changed;
+}
+
+async function actOnPerson(tx: Context, { found, action, by }: Act<OfKind<"person">>): Promise<boolean> {
+  const { userId } = found;
+  const subject = `user:${userId}`;
   const changed = await changeUserStatus(tx, userId, STATUS[action]);
+  await actOnClients(tx, { found, action, by }, subject);
   if (action === "kill") {
-    await revokeTokens(tx, { subjects: [`user:${userId}`] });
-    await revokeGrantsOf(tx, userId, actor);
+    await revokeTokens(tx, { subjects: [subject] });
+    await revokeGrantsOf(tx, userId, by.actor);
     await endSessionsOf(tx, userId);
   }
   return changed;
 }
 
-type OfChain = Extract<Found, { kind: "chain" }>;
+type OfKind<Kind extends Found["kind"]> = Extract<Found, { kind: Kind }>;
 
-async function freezeChain(tx: Context, { jtis, familyId }: OfChain, action: Action): Promise<boolean> {
+async function freezeChain(
+  tx: Context,
+  { jtis, familyId }: OfKind<"chain">,
+  action: Action,
+): Promise<boolean> {
   const frozenAt = action === "freeze" ? tx.now() : null;
   return familyId === null
     ? (await freezeTokens(tx, jtis, frozenAt)) > 0
     : freezeFamily(tx, familyId, frozenAt);
 }
 
-async function killChain(tx: Context, { jtis, familyId }: OfChain, event: Event): Promise<boolean> {
+async function killChain(tx: Context, { jtis, familyId }: OfKind<"chain">, event: Event): Promise<boolean> {
   const revoked = jtis.length > 0 ? await revokeTokens(tx, { jtis }) : 0;
   const told = familyId !== null && (await revokeFamily(tx, { familyId, because: "chain killed", event }));
   if (revoked > 0 && !told) await record(tx, event);
@@ -126,7 +155,7 @@ const EVENT_TYPES = {
 function eventOf(
   found: Found,
   action: Action,
-  { actor, reason, address }: Omit<Order, "target" | "action">,
+  { actor, reason, address }: Omit<Order, "target" | "action" | "isOperator">,
   { counts }: BlastRadius,
 ): Event {
   return {

@@ -21,8 +21,7 @@ const link = (identity: ForeignIdentity, rule = ANYBODY as typeof OURS) =>
 const identity = (more: Partial<ForeignIdentity> = {}): ForeignIdentity => ({
   issuer: "https://id.example",
   sub: unique("ada-"),
-  email: "ada@corp.example",
-  emailVerified: true,
+  verifiedEmail: "ada@corp.example",
   name: "Ada",
   ...more,
 });
@@ -32,7 +31,7 @@ describe("D19: the person behind a trusted issuer's identity", () => {
     const ada = identity();
     const first = await link(ada);
     expect(first).toMatchObject({ email: "ada@corp.example", name: "Ada", role: "member", status: "active" });
-    const later = await link({ ...ada, email: "grace@corp.example", name: "Grace" });
+    const later = await link({ ...ada, verifiedEmail: "grace@corp.example", name: "Grace" });
     expect(later).toEqual(first);
     const told = await t.ctx.db
       .select({ data: events.data })
@@ -63,7 +62,7 @@ describe("D19: the person behind a trusted issuer's identity", () => {
     const email = `${unique()}@corp.example`;
     const person = { email, name: "Local", role: "admin", password: "long enough" } as const;
     const local = await createLocalUser(t.ctx, person, "test");
-    const ada = identity({ email });
+    const ada = identity({ verifiedEmail: email });
     const linked = await link(ada);
     expect(linked).toMatchObject({ email, role: "member" });
     expect(linked?.id).not.toBe(local.id);
@@ -75,23 +74,40 @@ describe("D19: the person behind a trusted issuer's identity", () => {
   });
 
   it.each([
-    ["of another domain", { email: "ada@evil.example" }],
-    ["of a subdomain", { email: "ada@sub.corp.example" }],
-    ["of a longer domain", { email: "ada@evil-corp.example" }],
-    ["not verified", { emailVerified: false }],
-    ["of which nobody says whether it is verified", { emailVerified: undefined }],
-    ["missing", { email: undefined }],
-  ])("does not come in with an e-mail that is %s", async (_what, change) => {
-    expect(await link(identity(change), OURS)).toBe(undefined);
+    ["of another domain", "ada@evil.example"],
+    ["of a subdomain", "ada@sub.corp.example"],
+    ["of a longer domain", "ada@evil-corp.example"],
+    ["missing", undefined],
+  ])("does not come in with a verified e-mail that is %s", async (_what, verifiedEmail) => {
+    expect(await link(identity({ verifiedEmail }), OURS)).toBe(undefined);
   });
 
   it("comes in with a verified e-mail of an allowed domain, in any case", async () => {
-    expect((await link(identity({ email: "Ada@Corp.Example" }), OURS))?.email).toBe("Ada@Corp.Example");
+    expect((await link(identity({ verifiedEmail: "Ada@Corp.Example" }), OURS))?.email).toBe(
+      "Ada@Corp.Example",
+    );
   });
 
   it("goes by their subject where nothing else is known", async () => {
     const { issuer, sub } = identity();
     expect(await link({ issuer, sub })).toMatchObject({ email: "", name: sub });
+  });
+
+  it.each([
+    ["turns the text around", "\u202eadmin"],
+    ["has lines", "ada\nadmin"],
+    ["is nothing to see", "   "],
+    ["is longer than a name", "a".repeat(101)],
+  ])("has a neutral name where the subject %s", async (_what, sub) => {
+    const person = await link({ issuer: `https://${unique()}.example/tenant`, sub });
+    expect(person?.name).toMatch(/^Person of [a-z0-9-]+\.example$/);
+  });
+
+  it("gets the id that was decided on, unless they are known already", async () => {
+    const ada = identity();
+    const first = await inTransaction(t.ctx, (tx) => linkPerson(tx, ada, ANYBODY, "01ADA"));
+    const second = await inTransaction(t.ctx, (tx) => linkPerson(tx, ada, ANYBODY, "01GRACE"));
+    expect([first?.id, second?.id]).toEqual(["01ADA", "01ADA"]);
   });
 
   it.each(["frozen", "disabled"] as const)("is nobody while %s", async (status) => {

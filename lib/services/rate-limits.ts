@@ -33,6 +33,8 @@ export type Limits = {
 const buckets = ({ tokenRateLimit, registerRateLimit }: Settings) =>
   ({
     token: { points: tokenRateLimit, seconds: 60, store: "memory" },
+    /** Token requests of a client that proved itself, from wherever it sends them. */
+    tokenClient: { points: tokenRateLimit * 10, seconds: 60, store: "memory" },
     register: { points: registerRateLimit, seconds: 60, store: "memory" },
     authorize: { points: tokenRateLimit, seconds: 60, store: "memory" },
     read: { points: tokenRateLimit * 10, seconds: 60, store: "memory" },

@@ -127,13 +127,24 @@ export const killReplayedFamily = (
     },
   });
 
-/** Kills one access token. */
+/** An access token as it is stored, whether it counts or not. */
+export async function findAccessToken(
+  ctx: Context,
+  jti: string,
+): Promise<typeof accessTokens.$inferSelect | undefined> {
+  const [found] = await ctx.db.select().from(accessTokens).where(eq(accessTokens.jti, jti));
+  return found;
+}
+
+/** Kills one access token, be it held back or not. Says whether that was still to be done: not when it had ended. */
 export function revokeAccessToken(ctx: Context, jti: string, event: Event): Promise<boolean> {
   return inTransaction(ctx, async (tx) => {
     const revoked = await tx.db
       .update(accessTokens)
       .set({ revokedAt: tx.now() })
-      .where(and(eq(accessTokens.jti, jti), isNull(accessTokens.revokedAt)))
+      .where(
+        and(eq(accessTokens.jti, jti), isNull(accessTokens.revokedAt), gt(accessTokens.expiresAt, tx.now())),
+      )
       .returning({ jti: accessTokens.jti });
     if (revoked.length > 0) await record(tx, event);
     return revoked.length > 0;

@@ -1,6 +1,8 @@
-import type { TrustPurpose, WorkloadRule } from "@/db/schema/trusted-issuers";
+import type { PeopleRule, TrustPurpose, WorkloadRule } from "@/db/schema/trusted-issuers";
 import { areSelective } from "@/lib/oauth/claim-conditions";
 import { isLoopbackHost, splitUri } from "@/lib/oauth/uri";
+import { isOpenToAnybody } from "@/lib/settings/providers";
+import { issuerProblem } from "@/lib/settings/values";
 
 type Problem = { field: string; message: string };
 /** What of a registration has to make sense together. */
@@ -8,6 +10,7 @@ type Registration = {
   issuer: string;
   purposes: readonly TrustPurpose[];
   jwksUri: string | null;
+  people: PeopleRule;
   workloads: readonly WorkloadRule[];
 };
 type Rule = (issuer: Registration, serverUrl: string) => Problem | undefined;
@@ -22,7 +25,7 @@ export function registrationProblems(issuer: Registration, serverUrl: string): r
 
 const RULES: readonly Rule[] = [
   ({ issuer }) => {
-    const message = isSpiffe(issuer) ? spiffeProblem(issuer) : addressProblem(issuer);
+    const message = isSpiffe(issuer) ? spiffeProblem(issuer) : nameProblem(issuer);
     return message ? { field: "issuer", message } : undefined;
   },
 
@@ -48,12 +51,19 @@ const RULES: readonly Rule[] = [
       ? { field: "purposes", message: "must be workload only for a SPIFFE trust domain" }
       : undefined,
 
-  // Nothing in such an assertion tells a server that acts for people from a workload that acts for itself.
-  ({ purposes }) =>
-    purposes.includes("chaining") && purposes.includes("workload")
+  // Nothing in a plain JWT tells who signed in from a server that acts for people, or a workload that acts for itself.
+  ({ purposes }) => {
+    const alike = purposes.filter((purpose) => purpose !== "id_jag");
+    const message = `must have only one of ${alike.join(", ")}: their assertions look alike`;
+    return alike.length > 1 ? { field: "purposes", message } : undefined;
+  },
+
+  // An address of the operator's own domain is what tells its people from the rest of the world (D19).
+  ({ issuer, people }) =>
+    people.create && people.allowedDomains.length === 0 && !isSpiffe(issuer) && isOpenToAnybody(issuer)
       ? {
-          field: "purposes",
-          message: "must not have both chaining and workload: their assertions look alike",
+          field: "people.allowed_domains",
+          message: "must list the domains whose people may come in: anyone can open an account there",
         }
       : undefined,
 
@@ -66,6 +76,15 @@ const RULES: readonly Rule[] = [
 
 const spiffeProblem = (issuer: string): string | undefined =>
   SPIFFE_TRUST_DOMAIN.test(issuer) ? undefined : "must be a trust domain such as spiffe://example.org";
+
+/** The name of an issuer is compared to the letter, so it has one spelling (RFC 8414 §2, RFC 3986 §6.2.2.1). */
+function nameProblem(issuer: string): string | undefined {
+  const problem = addressProblem(issuer) ?? issuerProblem(issuer);
+  if (problem) return problem;
+  return issuer.startsWith(new URL(issuer).origin)
+    ? undefined
+    : "must have its scheme and its host in lower case";
+}
 
 /** https, or http on this machine, and nothing that is not compared or sent (RFC 8414 §2). */
 function addressProblem(address: string): string | undefined {

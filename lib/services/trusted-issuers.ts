@@ -1,4 +1,4 @@
-import { asc, eq } from "drizzle-orm";
+import { asc, eq, inArray } from "drizzle-orm";
 import { trustedIssuers } from "@/db/schema/trusted-issuers";
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
@@ -17,9 +17,20 @@ const recentKey = (issuer: string): string => `trusted_issuer ${issuer}`;
 /** The issuer as it was at most a second ago, also one that is disabled: registered, or else named in the settings. */
 export const findTrustedIssuer = (ctx: Context, issuer: string): Promise<TrustedIssuer | undefined> =>
   ctx.recent.read(recentKey(issuer), async () => {
-    const [row] = await ctx.db.select().from(trustedIssuers).where(eq(trustedIssuers.issuer, issuer));
-    return row ?? fromSettings(ctx.settings, issuer);
+    const rows = await ctx.db
+      .select()
+      .from(trustedIssuers)
+      .where(inArray(trustedIssuers.issuer, spellingsOf(issuer)));
+    // The settings forgive a slash: registered with it or without, their word no longer counts.
+    return rows.length > 0 ? rows.find((row) => row.issuer === issuer) : fromSettings(ctx.settings, issuer);
   });
+
+const withoutSlash = (issuer: string): string => issuer.replace(/\/$/, "");
+const spellingsOf = (issuer: string): string[] => [withoutSlash(issuer), `${withoutSlash(issuer)}/`];
+
+function forget({ recent }: Context, issuer: string): void {
+  for (const spelling of spellingsOf(issuer)) recent.forget(recentKey(spelling));
+}
 
 /** Every issuer we trust, those of the settings last. */
 export async function listTrustedIssuers(ctx: Context): Promise<readonly TrustedIssuer[]> {
@@ -30,7 +41,7 @@ export async function listTrustedIssuers(ctx: Context): Promise<readonly Trusted
     .limit(MAX_ISSUERS);
   const { trustedOidcIssuers, trustedChainingIssuers } = ctx.settings;
   const others = [...new Set([...trustedOidcIssuers, ...trustedChainingIssuers])]
-    .filter((issuer) => !rows.some((row) => row.issuer === issuer))
+    .filter((issuer) => !rows.some((row) => withoutSlash(row.issuer) === withoutSlash(issuer)))
     .flatMap((issuer) => fromSettings(ctx.settings, issuer) ?? []);
   return [...rows, ...others];
 }
@@ -67,7 +78,6 @@ function fromSettings(settings: Context["settings"], issuer: string): TrustedIss
 }
 
 const BEGINNING = new Date(0);
-const withoutSlash = (issuer: string): string => issuer.replace(/\/$/, "");
 
 /** What an operator says of an issuer. */
 export type IssuerTerms = Omit<TrustedIssuer, "id" | "issuer" | "createdAt" | "createdBy" | "updatedAt">;
@@ -90,7 +100,7 @@ export async function createTrustedIssuer(
     await record(tx, { type: "trusted_issuer.created", actor, ...told(row) });
     return row;
   });
-  ctx.recent.forget(recentKey(issuer));
+  forget(ctx, issuer);
   return created;
 }
 
@@ -115,7 +125,7 @@ export async function updateTrustedIssuer(
     await record(tx, { type: "trusted_issuer.updated", actor, ...told(row) });
     return row;
   });
-  ctx.recent.forget(recentKey(changed.issuer));
+  forget(ctx, changed.issuer);
   return changed;
 }
 
@@ -127,7 +137,7 @@ export async function removeTrustedIssuer(ctx: Context, id: string, actor: strin
     await record(tx, { type: "trusted_issuer.removed", actor, ...told(row) });
     return row;
   });
-  ctx.recent.forget(recentKey(removed.issuer));
+  forget(ctx, removed.issuer);
 }
 
 const unknownIssuer = () => new OAuthError("not_found", "There is no trusted issuer with this id.");

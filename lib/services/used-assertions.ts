@@ -4,18 +4,16 @@ import { usedAssertions } from "@/db/schema/used-assertions";
 import type { Context } from "@/lib/context";
 
 type Use = {
-  /** What it was used as; one token used as two things is two uses. */
-  kind: string;
   issuer: string;
   jti: string;
   /** When the assertion would be refused anyway. */
   expiresAt: Date;
 };
 
-/** Notes that an assertion is redeemed; false when it was before (RFC 7523 §3). */
-export async function redeemOnce(tx: Context, { kind, issuer, jti, expiresAt }: Use): Promise<boolean> {
+/** Notes that an assertion is redeemed; false when it was before, as whatever it was taken for (RFC 7523 §3). */
+export async function redeemOnce(tx: Context, { issuer, jti, expiresAt }: Use): Promise<boolean> {
   const key = createHash("sha256")
-    .update(JSON.stringify([kind, issuer, jti]))
+    .update(JSON.stringify([issuer, jti]))
     .digest("base64url");
   // One insert decides: of fifty at once, the index lets one through.
   const noted = await tx.db

@@ -6,6 +6,7 @@ import { identities, signInLinks, type UserStatus, users } from "@/db/schema/use
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { hashSecret, newSecret, rowId } from "@/lib/ids";
+import { isPlainText } from "@/lib/oauth/display-text";
 import { record } from "./events";
 
 export type User = typeof users.$inferSelect;
@@ -88,11 +89,9 @@ async function lockIdentity(tx: Context, { issuer, sub }: { issuer: string; sub:
 async function createProviderUser(
   tx: Context,
   { issuer, sub, email, name, role = "member" }: ProviderIdentity,
+  id: string = rowId(tx.now()),
 ): Promise<User> {
-  const [user] = await tx.db
-    .insert(users)
-    .values({ id: rowId(tx.now()), email, name, role, createdAt: tx.now() })
-    .returning();
+  const [user] = await tx.db.insert(users).values({ id, email, name, role, createdAt: tx.now() }).returning();
   if (!user) throw new Error("an insert without conflict clause returns its row");
   await tx.db.insert(identities).values({ issuer, sub, userId: user.id, createdAt: tx.now() });
   await record(tx, {
@@ -126,40 +125,53 @@ async function updateProviderUser(
 export type ForeignIdentity = {
   issuer: string;
   sub: string;
-  email?: string | undefined;
-  /** Whether the issuer says that it has verified the e-mail. */
-  emailVerified?: boolean | undefined;
+  /** Another would show a person under an address that is somebody else's. */
+  verifiedEmail?: string | undefined;
   name?: string | undefined;
 };
 
+/** An id for a person who is not known yet, and perhaps never will be. */
+export const newPersonId = (ctx: Context): string => rowId(ctx.now());
+
 /**
  * The active person behind a trusted issuer's identity. Nobody is found by e-mail, nobody known is changed, and who is
- * new is made known only where the rule says so (product decision D19).
+ * new is made known only where the rule says so, by the id they are given (product decision D19).
  */
 export async function linkPerson(
   tx: Context,
   identity: ForeignIdentity,
   rule: PeopleRule,
+  newId: string = newPersonId(tx),
 ): Promise<User | undefined> {
   const known = await findByIdentity(tx, identity);
-  const person = known ?? (mayComeIn(identity, rule) ? await createLinked(tx, identity) : undefined);
+  const person = known ?? (mayComeIn(identity, rule) ? await createLinked(tx, identity, newId) : undefined);
   return person?.status === "active" ? person : undefined;
 }
 
-function mayComeIn({ email, emailVerified }: ForeignIdentity, rule: PeopleRule): boolean {
+/** Whether a rule lets somebody in whom nobody has seen before. */
+export function mayComeIn({ verifiedEmail }: ForeignIdentity, rule: PeopleRule): boolean {
   if (!rule.create) return false;
   if (rule.allowedDomains.length === 0) return true;
-  const domain = email?.slice(email.lastIndexOf("@") + 1).toLowerCase();
-  return emailVerified === true && domain !== undefined && rule.allowedDomains.includes(domain);
+  const domain = verifiedEmail?.slice(verifiedEmail.lastIndexOf("@") + 1).toLowerCase();
+  return domain !== undefined && rule.allowedDomains.includes(domain);
 }
 
-const createLinked = (ctx: Context, identity: ForeignIdentity): Promise<User> =>
+const createLinked = (ctx: Context, identity: ForeignIdentity, id: string): Promise<User> =>
   inTransaction(ctx, async (tx) => {
     await lockIdentity(tx, identity);
-    const { issuer, sub, email = "", name = email || sub } = identity;
+    const { issuer, sub, verifiedEmail: email = "", name = email || nameFromSubject(identity) } = identity;
     const known = await findByIdentity(tx, identity);
-    return known ?? createProviderUser(tx, { issuer, sub, email, name });
+    return known ?? createProviderUser(tx, { issuer, sub, email, name }, id);
   });
+
+/** Characters of a subject that is shown as a name. */
+const MAX_NAME = 100;
+
+/** Anybody may be called anything elsewhere; here they are shown beside what they are asked to allow. */
+function nameFromSubject({ issuer, sub }: ForeignIdentity): string {
+  const isReadable = sub.length <= MAX_NAME && sub.trim() !== "" && isPlainText(sub);
+  return isReadable ? sub : `Person of ${new URL(issuer).host}`;
+}
 
 async function findByIdentity(
   ctx: Context,

@@ -168,22 +168,32 @@ const PUBLIC_HOSTS = [
   "www.linkedin.com",
 ];
 
+/** Tenants that stand for every organization, or for everybody. */
+const ENTRA_ANY_TENANT = ["common", "organizations", "consumers"];
+
+/** True for an issuer whose ID tokens anyone can have, so that trusting it needs a list of domains (D19). */
+export function isOpenToAnybody(issuer: string): boolean {
+  if (!URL.canParse(issuer)) return false;
+  const { hostname, pathname } = new URL(issuer);
+  const tenant = pathname.split("/")[1] ?? "";
+  return (
+    PUBLIC_HOSTS.includes(hostname) ||
+    (ENTRA_HOSTS.includes(hostname) && [...ENTRA_ANY_TENANT, ENTRA_PERSONAL_TENANT].includes(tenant))
+  );
+}
+
 function providerProblems(provider: SignInProvider, variable: (field: Field) => string): string[] {
   const problems: string[] = [];
   const url = new URL(provider.issuer);
   const tenant = url.pathname.split("/")[1] ?? "";
-  const isEntra = ENTRA_HOSTS.includes(url.hostname);
 
-  if (isEntra && ["common", "organizations", "consumers"].includes(tenant)) {
+  if (ENTRA_HOSTS.includes(url.hostname) && ENTRA_ANY_TENANT.includes(tenant)) {
     // Its discovery document names the issuer as a template, which no ID token can match (OIDC Discovery §4.3).
     problems.push(
       `${variable("issuer")} names every Microsoft tenant at once: use the issuer of your own, ` +
         `https://${url.hostname}/<tenant id>/v2.0, and one provider for each tenant.`,
     );
-  } else if (
-    (PUBLIC_HOSTS.includes(url.hostname) || (isEntra && tenant === ENTRA_PERSONAL_TENANT)) &&
-    provider.allowedDomains.length === 0
-  ) {
+  } else if (isOpenToAnybody(provider.issuer) && provider.allowedDomains.length === 0) {
     problems.push(
       `${variable("allowedDomains")} is required, because anyone can open an account at ${url.hostname}: ` +
         "list the domains whose people may sign in.",

@@ -1,3 +1,4 @@
+import { isOpenToAnybody } from "./providers";
 import { environmentName, type Settings } from "./schema";
 
 type Rule = { broken: (settings: Settings) => boolean; sentence: string };
@@ -37,6 +38,12 @@ const RULES: readonly Rule[] = [
   {
     broken: (s) => s.migrationDatabaseUrl !== undefined && s.databaseUrl.startsWith("pglite:"),
     sentence: "AUTHGENT_MIGRATION_DATABASE_URL needs AUTHGENT_DATABASE_URL to be postgres://… as well.",
+  },
+  {
+    // A setting cannot say whose people may come in (product decision D19).
+    broken: (s) => s.trustedOidcIssuers.some(isOpenToAnybody),
+    sentence:
+      "AUTHGENT_TRUSTED_OIDC_ISSUERS names an issuer where anyone can open an account: take it out, and register it at /trusted-issuers with allowed_domains.",
   },
   ...SERVICES.map(([provider, url]) => ({
     // A URL without http would be a service that its operator believes to be asked.

@@ -153,8 +153,12 @@ export const Settings = z.object({
     .describe("Days after which a new signing key takes over"),
   jwksAutoRotate: flag.default(true).describe("Rotate signing keys without being asked"),
 
-  tokenRateLimit: wholeNumber(1).optional().describe("Token requests a minute from one address"),
-  registerRateLimit: wholeNumber(1).optional().describe("Registrations a minute from one address"),
+  tokenRateLimit: wholeNumber(1)
+    .optional()
+    .describe("Token requests a minute from one address; ten times as many from one client"),
+  registerRateLimit: wholeNumber(1)
+    .optional()
+    .describe("Registrations of clients and agents a minute from one address"),
   trustProxy: wholeNumber(0, 10)
     .default(0)
     .describe("Proxies in front of this server whose `X-Forwarded-For` is believed; 0 believes none"),

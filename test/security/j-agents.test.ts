@@ -1,7 +1,8 @@
 import { sql } from "drizzle-orm";
 import { beforeAll, describe, expect, it } from "vitest";
 import { rowsOf } from "@/db/client";
-import { descendantClientIds, findAgent } from "@/lib/services/agents";
+import { descendantClientIds } from "@/lib/services/agent-tree";
+import { findAgent } from "@/lib/services/agents";
 import { type App, type Person, refusalOf } from "@/test/support/client";
 import { twoInstances, unique } from "@/test/support/context";
 import { dumpOf, unchanged } from "@/test/support/digest";
@@ -242,6 +243,40 @@ describe("105: what descends from an agent that is stopped", () => {
         ),
       );
       expect(alive).toEqual([]);
+    }
+    await close();
+  });
+
+  it("its owner, its root and itself stopped and started at once: each is answered, and none waits for another", async () => {
+    const [first, second, close] = await twoInstances({ env: PUBLIC_ENV });
+    const [here, there] = [operate(first), operate(second)];
+    const give = (at: PublicServer, action: string, target: Record<string, string>) =>
+      at.c.json("/kill-switch", { action, target }, at.operator);
+    for (let round = 0; round < 5; round++) {
+      const person = await here.c.signIn();
+      const theirs = { ...here.c.cookies({ person }), origin: ORIGIN };
+      const low = await create({}, theirs, here);
+      const root = await create({}, here.operator, here);
+      const middle = await create({ parent_agent: root.id }, here.operator, here);
+      // Theirs stand at two depths, the deeper one the older: the order of neither id nor depth below them is the tree's.
+      await first.ctx.db.execute(sql`update agents set parent_id = ${middle.id} where id = ${low.id}`);
+      await first.ctx.db.execute(
+        sql`update agents set owner_id = ${person.user.id} where id in ${[low.id, root.id]}`,
+      );
+      const answers = await Promise.all([
+        give(here, "freeze", { person: person.user.id }),
+        give(there, "freeze", { agent: root.id }),
+        give(there, "kill", { agent: low.id }),
+        here.c.json(`/agents/${low.id}/reactivate`, {}, here.operator),
+        there.c.json("/agents", { name: "Child", parent_agent: low.id }, theirs),
+        give(there, "freeze", { agent: middle.id }),
+      ]);
+      expect(answers.map(({ status }) => status).filter((status) => status >= 500)).toEqual([]);
+      const states = await rowsOf(
+        first.ctx.db.execute(sql`select distinct status from clients
+          where client_id in ${await descendantClientIds(first.ctx, root.id)} and status = 'active'`),
+      );
+      expect(states).toEqual([]);
     }
     await close();
   });

@@ -648,6 +648,23 @@ describe("POST /agents/{id}/reactivate", () => {
     expect((await (await reactivate(parent.id)).json()).status).toBe("active");
     expect((await shown(below)).status).toBe("active");
   });
+
+  it("one whose owner is frozen is 409, deactivated or not, until the owner is thawed", async () => {
+    const person = await s.c.signIn();
+    const [one, other] = [await createThere({}, sessionOf(person)), await createThere({}, sessionOf(person))];
+    await remove(one.id);
+    const by = { actor: "operator", address: "127.0.0.1" };
+    const target = { kind: "person", userId: person.user.id } as const;
+    await stop(s.t.ctx, { target, action: "freeze", ...by });
+    for (const { id } of [one, other]) {
+      const conflict = { status: 409, error: "conflict" };
+      expect(await refused(s.t, () => reactivate(id))).toMatchObject(conflict);
+      expect(await refused(s.t, () => patch(id, { status: "active", name: "Back" }))).toMatchObject(conflict);
+    }
+    await stop(s.t.ctx, { target, action: "thaw", ...by });
+    expect((await (await reactivate(one.id)).json()).status).toBe("active");
+    expect((await shown(other)).status).toBe("active");
+  });
 });
 
 describe("findAgentByClientRecently", () => {

@@ -87,6 +87,36 @@ describe("ID-JAG -04 §4.4: the resource's server of an enterprise", () => {
     expect(claimsOf(one.access_token).sub).toBe(claimsOf(other.access_token).sub);
   });
 
+  it("of ten first assertions at once, each gets a token of the same person", async () => {
+    const sub = unique("new-");
+    const tokens = await Promise.all(Array.from({ length: 10 }, () => redeemed({ sub })));
+    const subjects = tokens.map(({ access_token }) => claimsOf(access_token).sub);
+    expect(new Set(subjects)).toEqual(new Set([`user:${(await personOf(sub))?.id}`]));
+  });
+
+  it("D19: a policy that says no leaves nobody behind, and is asked about the person there would be", async () => {
+    const { policy } = s.t.ctx;
+    const sub = unique("new-");
+    const asked: string[] = [];
+    s.t.ctx.policy = {
+      decide: async (request) => {
+        asked.push(request.subject);
+        const denial = { code: "unauthorized_client", description: "Not today." } as const;
+        return { effect: "deny", version: "1", denials: [denial] };
+      },
+    };
+    expect(await refused(await idJag({ sub }))).toMatchObject({ error: "unauthorized_client" });
+    s.t.ctx.policy = policy;
+    expect(await personOf(sub)).toBe(undefined);
+    expect(asked).toEqual([expect.stringMatching(/^user:[0-9A-HJKMNP-TV-Z]{26}$/)]);
+  });
+
+  it("an e-mail that the enterprise has not verified is nobody's", async () => {
+    const sub = unique("alice-");
+    await redeemed({ sub, email: "root@corp.example" });
+    expect(await personOf(sub)).toMatchObject({ email: "" });
+  });
+
   it("is told in the audit trail with the assertion it came from", async () => {
     const jti = unique("jag-");
     const { access_token } = await redeemed({ jti });

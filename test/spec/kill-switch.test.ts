@@ -3,12 +3,14 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { rowsOf } from "@/db/client";
 import { answerRoute } from "@/lib/http/endpoint";
 import { type Dance, signInRoutes } from "@/lib/http/sign-in-endpoints";
+import { GRANT_TYPES, TOKEN_TYPES } from "@/lib/oauth/token-types";
 import { createAgent } from "@/lib/services/agents";
 import { startSignIn } from "@/lib/services/sessions";
 import { createLocalUser, createSignInLink, verifyPassword } from "@/lib/services/users";
 import { type App, basic, type Connection, connect, newBrowser, type Person } from "@/test/support/client";
 import { testContext, twoInstances, unique } from "@/test/support/context";
 import { descend, jtiOf } from "@/test/support/delegated";
+import { unchanged } from "@/test/support/digest";
 import { operate, PUBLIC_ENV, type PublicServer, publicServer } from "@/test/support/public-server";
 
 const ORIGIN = "https://auth.example.com";
@@ -157,6 +159,38 @@ describe("an agent", () => {
     expect((await look({ agent: child.id })).state).toBe("dead");
   });
 
+  it("thaw: an agent below it that was frozen by itself stays frozen, until it is thawed itself", async () => {
+    const { parent, child, dying } = await family();
+    await done("freeze", { agent: child.id });
+    await done("freeze", { agent: parent.id });
+    await done("thaw", { agent: parent.id });
+    expect(await areActive(dying)).toEqual([true, false, true, true]);
+    expect((await look({ agent: child.id })).state).toBe("frozen");
+    await done("thaw", { agent: child.id });
+    expect(await areActive(dying)).toEqual([true, true, true, true]);
+  });
+
+  it("freeze: one that is frozen with its parent can be frozen by itself besides", async () => {
+    const { parent, child, dying } = await family();
+    await done("freeze", { agent: parent.id });
+    await done("freeze", { agent: child.id });
+    expect(await conflictOf(await order("freeze", { agent: child.id }))).toEqual([
+      409,
+      "It is frozen already.",
+    ]);
+    await done("thaw", { agent: parent.id });
+    expect(await areActive(dying)).toEqual([true, false, true, true]);
+  });
+
+  it("is found by what tokens and answers call it, too: client:… and user:…", async () => {
+    const { parent } = await family();
+    const person = await s.c.signIn();
+    await done("freeze", { agent: `client:${parent.clientId}` });
+    await done("thaw", { client: `client:${parent.clientId}` });
+    await done("freeze", { person: `user:${person.user.id}` });
+    await done("thaw", { person: person.user.id });
+  });
+
   it("is the same by its client_id, named as an agent or as a client", async () => {
     const { parent, dying } = await family();
     const byId = await look({ agent: parent.id });
@@ -265,6 +299,105 @@ describe("a person", () => {
     expect((await s.c.redeem(app, code)).status).toBe(200);
   });
 
+  /** An agent of a person, one below it that is nobody's, one of somebody else, and a token of each. */
+  async function agentsOf({ user }: Person) {
+    const own = await makeAgent({ userId: user.id });
+    const child = await makeAgent({ parent: own.id });
+    const other = await makeAgent({ userId: (await s.c.signIn()).user.id });
+    return {
+      own,
+      child,
+      other,
+      tokens: await Promise.all([own, child, other].map(({ app }) => tokenOf(app))),
+    };
+  }
+
+  it("kill: the agents they own, and all that descend from those, are dead for good", async () => {
+    const person = await s.c.signIn();
+    const { own, child, tokens } = await agentsOf(person);
+    const target = { person: person.user.id };
+    const before = await look(target);
+    expect(before.counts).toEqual({
+      access_tokens: 2,
+      refreshable_authorizations: 0,
+      grants: 0,
+      agents: 2,
+      sessions: 1,
+      clients: 2,
+      subjects: 2,
+    });
+    const named = [own, child].map(({ id, clientId, name }) => ({ id, client_id: clientId, name }));
+    expect(before.agents).toEqual(named.sort((a, b) => (a.id < b.id ? -1 : 1)));
+    expect(before.clients).toEqual([own.clientId, child.clientId].sort());
+    expect(before.access_tokens.map(({ jti }: { jti: string }) => jti)).toEqual(
+      tokens.slice(0, 2).map(jtiOf).sort(),
+    );
+    expect(await done("kill", target)).toEqual({ ...before, state: "dead" });
+    expect(await areActive(tokens)).toEqual([false, false, true]);
+    for (const { app, id } of [own, child]) {
+      expect((await look({ agent: id })).state).toBe("dead");
+      expect((await s.c.token(app, { grant_type: "client_credentials" })).status).toBe(401);
+    }
+    expect(Object.values((await look(target)).counts)).toEqual([0, 0, 0, 0, 0, 0, 0]);
+    const [event] = await eventsOf(`user:${person.user.id}`);
+    expect(event).toMatchObject({ type: "person.stopped", data: { agents: 2, tokens: 2, clients: 2 } });
+  });
+
+  it("freeze: the agents they own wait for the thaw; one that was frozen by itself goes on waiting", async () => {
+    const person = await s.c.signIn();
+    const { own, child, tokens } = await agentsOf(person);
+    const target = { person: person.user.id };
+    await done("freeze", { agent: child.id });
+    await done("freeze", target);
+    expect(await areActive(tokens)).toEqual([false, false, true]);
+    expect(await heldBack(s.c.token(own.app, { grant_type: "client_credentials" }))).toEqual(FROZEN);
+    expect(await conflictOf(await order("thaw", { agent: own.id }))).toEqual([
+      409,
+      "Its owner is frozen. Thaw the owner first.",
+    ]);
+    await done("thaw", target);
+    expect(await areActive(tokens)).toEqual([true, false, true]);
+    await done("thaw", { agent: child.id });
+    expect(await areActive(tokens)).toEqual([true, true, true]);
+  });
+
+  it("freeze: an agent of theirs that was frozen with its parent does not run after the parent's thaw", async () => {
+    const person = await s.c.signIn();
+    const parent = await makeAgent();
+    const child = await makeAgent({ parent: parent.id, userId: person.user.id });
+    await done("freeze", { agent: parent.id });
+    await done("freeze", { person: person.user.id });
+    await done("thaw", { agent: parent.id });
+    expect((await look({ agent: child.id })).state).toBe("frozen");
+    await done("thaw", { person: person.user.id });
+    expect((await look({ agent: child.id })).state).toBe("active");
+  });
+
+  it("kill: of the agents they are registering meanwhile none runs afterwards", async () => {
+    const [first, second, close] = await twoInstances({ env: PUBLIC_ENV });
+    const [here, there] = [operate(first), operate(second)];
+    try {
+      for (let round = 0; round < 5; round++) {
+        const person = await here.c.signIn();
+        const headers = signedIn(there.c, person);
+        const make = () => there.c.json("/agents", { name: "Agent" }, headers);
+        const answers = await Promise.all([
+          ...[make(), make()],
+          order("kill", { person: person.user.id }, {}, here),
+          ...[make(), make()],
+        ]);
+        expect(answers[2]?.status).toBe(200);
+        const alive = await rowsOf(
+          first.ctx.db.execute(sql`select client_id from agents join clients using (client_id)
+            where owner_id = ${person.user.id} and status <> 'disabled'`),
+        );
+        expect(alive).toEqual([]);
+      }
+    } finally {
+      await close();
+    }
+  });
+
   it("kill: a code they had already allowed is worth nothing", async () => {
     const { app, person } = await delegation();
     const code = await s.c.codeFor(app, {}, { person });
@@ -321,6 +454,49 @@ describe("a chain", () => {
     const child = await descend(s.t, root, other.clientId);
     await done("kill", { chain: child });
     expect(await areActive([root, child, sibling])).toEqual([false, false, true]);
+  });
+});
+
+describe("a chain that began with a refresh token and an actor token", () => {
+  /** What an app made of its refresh token with a token of its own, that token, and what a service has from it. */
+  async function begun() {
+    const app = await s.createApp({
+      token_endpoint_auth_method: "client_secret_basic",
+      grant_types: ["authorization_code", "refresh_token", "client_credentials", GRANT_TYPES.tokenExchange],
+    });
+    const { access_token, refresh_token } = await s.c.tokensFor(app);
+    const own = await tokenOf(app);
+    const response = await s.c.token(app, {
+      grant_type: GRANT_TYPES.tokenExchange,
+      ...{ subject_token: refresh_token, subject_token_type: TOKEN_TYPES.refreshToken },
+      ...{ actor_token: own, actor_token_type: TOKEN_TYPES.accessToken },
+    });
+    expect(response.status).toBe(200);
+    const exchanged: string = (await response.json()).access_token;
+    const further = await descend(s.t, exchanged, (await s.createService()).clientId);
+    return { app, own, refresh_token, exchanged, tokens: [access_token, exchanged, further] };
+  }
+
+  it("kill: it is the person's authorization that ends, and not the actor's token", async () => {
+    const { app, own, refresh_token, exchanged, tokens } = await begun();
+    expect((await look({ chain: jtiOf(exchanged) })).counts).toMatchObject({
+      access_tokens: 3,
+      refreshable_authorizations: 1,
+    });
+    await done("kill", { chain: exchanged });
+    expect(await areActive([...tokens, own])).toEqual([false, false, false, true]);
+    expect((await s.c.refresh(app, refresh_token)).status).toBe(400);
+    expect((await look({ chain: jtiOf(exchanged) })).state).toBe("dead");
+  });
+
+  it("freeze: the same, until the thaw", async () => {
+    const { app, own, refresh_token, exchanged, tokens } = await begun();
+    await done("freeze", { chain: exchanged });
+    expect(await areActive([...tokens, own])).toEqual([false, false, false, true]);
+    expect((await s.c.refresh(app, refresh_token)).status).toBe(400);
+    await done("thaw", { chain: tokens[0] ?? "" });
+    expect(await areActive([...tokens, own])).toEqual([true, true, true, true]);
+    expect((await s.c.refresh(app, refresh_token)).status).toBe(200);
   });
 });
 
@@ -411,9 +587,9 @@ describe("signing in again", () => {
   });
 });
 
-describe("who may stop what", () => {
-  const signedIn = (c: Connection, person: Person) => ({ ...c.cookies({ person }), origin: ORIGIN });
+const signedIn = (c: Connection, person: Person) => ({ ...c.cookies({ person }), origin: ORIGIN });
 
+describe("who may stop what", () => {
   it("an admin stops everything but themself", async () => {
     const admin = await s.c.signIn("admin");
     const headers = signedIn(s.c, admin);
@@ -458,6 +634,123 @@ describe("who may stop what", () => {
     expect((await own.c.call(`/kill-switch?agent=${id}`, { headers })).status).toBe(200);
     const body = { action: "kill", target: { agent: id } };
     expect((await own.c.json("/kill-switch", body, headers)).status).toBe(403);
+  });
+});
+
+describe("who may undo a stop", () => {
+  type Headers = Record<string, string>;
+  let owner: Person;
+  let theirs: Headers;
+  let admins: Headers;
+  beforeAll(async () => {
+    owner = await s.c.signIn();
+    theirs = signedIn(s.c, owner);
+    admins = signedIn(s.c, await s.c.signIn("admin"));
+  });
+
+  /** An agent of the owner's, as one who is no admin registers it. */
+  async function ownAgent(more: Record<string, unknown> = {}): Promise<string> {
+    const response = await s.c.json("/agents", { name: unique("agent-"), ...more }, theirs);
+    return (await response.json()).id;
+  }
+  const give = (action: string, agent: string, headers: Headers) =>
+    s.c.json("/kill-switch", { action, target: { agent } }, headers);
+  const thaw = (id: string, headers: Headers) => give("thaw", id, headers);
+  const patch = (id: string, headers: Headers) =>
+    s.c.json(`/agents/${id}`, { status: "active", name: "Back" }, headers, "PATCH");
+  const reactivate = (id: string, headers: Headers) => s.c.json(`/agents/${id}/reactivate`, {}, headers);
+  const stateOf = async (id: string) => (await look({ agent: id })).state;
+  const forbidden = async (act: () => Promise<Response>) => {
+    const { status, error, detail } = await (await unchanged(s.t, act)).json();
+    return [status, error, detail];
+  };
+  const FROZE = [403, "forbidden", "Somebody else froze this agent: ask an admin."];
+  const STOPPED = [403, "forbidden", "Somebody else stopped this agent: ask an admin."];
+
+  const UNDO = [
+    ["freeze", "thaw", thaw, FROZE],
+    ["freeze", "PATCH", patch, FROZE],
+    ["freeze", "reactivate", reactivate, FROZE],
+    ["kill", "PATCH", patch, STOPPED],
+    ["kill", "reactivate", reactivate, STOPPED],
+  ] as const;
+
+  it.each(UNDO)("%s by the operator, %s by the owner: 403; an admin may", async (action, _name, undo, no) => {
+    const id = await ownAgent();
+    await done(action, { agent: id });
+    expect(await forbidden(() => undo(id, theirs))).toEqual(no);
+    expect((await undo(id, admins)).status).toBe(200);
+    expect(await stateOf(id)).toBe("active");
+  });
+
+  it.each(UNDO)("%s by an admin, %s by the owner: 403; the operator may", async (action, _name, undo, no) => {
+    const id = await ownAgent();
+    expect((await give(action, id, admins)).status).toBe(200);
+    expect(await forbidden(() => undo(id, theirs))).toEqual(no);
+    expect((await undo(id, s.operator)).status).toBe(200);
+  });
+
+  it.each(UNDO)("%s by the owner, %s by the owner: it runs again", async (action, _name, undo) => {
+    const id = await ownAgent();
+    expect((await give(action, id, theirs)).status).toBe(200);
+    expect((await undo(id, theirs)).status).toBe(200);
+    expect(await stateOf(id)).toBe("active");
+  });
+
+  it.each(UNDO)("%s by the owner, %s by the operator: it runs again", async (action, _name, undo) => {
+    const id = await ownAgent();
+    await give(action, id, theirs);
+    expect((await undo(id, s.operator)).status).toBe(200);
+    expect(await stateOf(id)).toBe("active");
+  });
+
+  it("an owner who kills what the operator froze does not start it again either", async () => {
+    const id = await ownAgent();
+    await done("freeze", { agent: id });
+    expect((await give("kill", id, theirs)).status).toBe(200);
+    expect(await forbidden(() => reactivate(id, theirs))).toEqual(STOPPED);
+  });
+
+  it("what the owner froze and the operator killed since is the operator's", async () => {
+    const id = await ownAgent();
+    await give("freeze", id, theirs);
+    await done("kill", { agent: id });
+    expect(await forbidden(() => reactivate(id, theirs))).toEqual(STOPPED);
+  });
+
+  it("a child that the operator froze besides is not thawed with the owner's parent", async () => {
+    const parent = await ownAgent();
+    const child = await ownAgent({ parent_agent: parent });
+    await give("freeze", parent, theirs);
+    await done("freeze", { agent: child });
+    expect((await thaw(parent, theirs)).status).toBe(200);
+    expect(await stateOf(child)).toBe("frozen");
+    expect(await forbidden(() => thaw(child, theirs))).toEqual(FROZE);
+  });
+
+  it("a parent that the owner froze beneath one that the operator froze and thawed is the owner's to thaw", async () => {
+    const top = await ownAgent();
+    const parent = await ownAgent({ parent_agent: top });
+    const child = await ownAgent({ parent_agent: parent });
+    await done("freeze", { agent: top });
+    await give("freeze", parent, theirs);
+    await done("thaw", { agent: top });
+    expect([await stateOf(parent), await stateOf(child)]).toEqual(["frozen", "frozen"]);
+    expect((await thaw(parent, theirs)).status).toBe(200);
+    expect([await stateOf(parent), await stateOf(child)]).toEqual(["active", "active"]);
+  });
+
+  it("a child that the owner froze is the owner's to thaw, also after the operator froze and thawed its parent", async () => {
+    const parent = await ownAgent();
+    const child = await ownAgent({ parent_agent: parent });
+    await give("freeze", child, theirs);
+    await done("freeze", { agent: parent });
+    expect(await conflictOf(await thaw(child, theirs))).toEqual([
+      409,
+      "Its parent agent is not active. Start the parent again first.",
+    ]);
+    await done("thaw", { agent: parent });
+    expect((await thaw(child, theirs)).status).toBe(200);
   });
 });
 

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { eq } from "drizzle-orm";
 import { decodeJwt } from "jose";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { events } from "@/db/schema/events";
 import { accessTokens } from "@/db/schema/tokens";
 import { TOKEN_TYPES } from "@/lib/oauth/token-types";
 import { type App, type Connection, connect, tokensOf } from "@/test/support/client";
@@ -59,6 +60,19 @@ describe("a policy service of the operator's", () => {
     const rows = await t.ctx.db.select().from(accessTokens).where(eq(accessTokens.jti, jti));
     expect(rows.map(({ policyVersion }) => policyVersion)).toEqual(["builtin/1 http:v7"]);
   });
+
+  it.each(["\0", "\ud800", "k".repeat(60_000)])(
+    "that says what nobody can store is no answer",
+    async (name) => {
+      service.answers({ effect: "allow", [name]: 1 });
+      const agent = await newAgent();
+      expect((await ownToken(agent)).status).toBe(503);
+      const rows = await t.ctx.db.select().from(events).where(eq(events.clientId, agent.clientId));
+      expect(rows.map(({ data }) => JSON.stringify(data).length).filter((length) => length > 1000)).toEqual(
+        [],
+      );
+    },
+  );
 
   it("refuses a token with a reason that the client is told (product decision D8)", async () => {
     deny("Not after six.");

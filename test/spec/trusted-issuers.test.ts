@@ -53,7 +53,7 @@ async function lastEvent(issuer: string) {
 describe("POST /trusted-issuers", () => {
   it("trusts an issuer: 201, it is listed, and the trail tells of it", async () => {
     const body = newIssuer({
-      purposes: ["id_token", "workload"],
+      purposes: ["id_jag", "workload"],
       jwks_uri: "https://keys.example/jwks",
       audiences: ["their-client"],
       scope: "notes:read notes:write",
@@ -77,7 +77,7 @@ describe("POST /trusted-issuers", () => {
     expect(await lastEvent(body.issuer)).toMatchObject({
       type: "trusted_issuer.created",
       actor: "operator",
-      data: { purposes: ["id_token", "workload"], status: "active" },
+      data: { purposes: ["id_jag", "workload"], status: "active" },
     });
   });
 
@@ -127,6 +127,11 @@ describe("POST /trusted-issuers", () => {
     ["an issuer that is no URL", { issuer: "okta" }, ["issuer"]],
     ["an issuer without TLS", { issuer: "http://id.example" }, ["issuer"]],
     ["an issuer with a line break", { issuer: "https://id.example/\n" }, ["issuer"]],
+    ["an issuer with a query", { issuer: "https://id.example/?tenant=a" }, ["issuer"]],
+    ["an issuer with a fragment", { issuer: "https://id.example/#a" }, ["issuer"]],
+    ["an issuer with a host in upper case", { issuer: "https://Id.example" }, ["issuer"]],
+    ["an issuer with a scheme in upper case", { issuer: "HTTPS://id.example" }, ["issuer"]],
+    ["an issuer with half a character", { issuer: "https://id.example/\ud800" }, ["issuer"]],
     ["an issuer with a password", { issuer: "https://a:b@id.example" }, ["issuer"]],
     [
       "a SPIFFE ID for a trust domain",
@@ -140,6 +145,19 @@ describe("POST /trusted-issuers", () => {
     ["a purpose we do not know", { purposes: ["saml"] }, ["purposes.0"]],
     ["a purpose twice", { purposes: ["id_jag", "id_jag"] }, ["purposes"]],
     ["chaining and workloads", { purposes: ["chaining", "workload"] }, ["purposes"]],
+    ["ID tokens and workloads", { purposes: ["id_token", "workload"] }, ["purposes"]],
+    ["ID tokens and chaining", { purposes: ["chaining", "id_token"] }, ["purposes"]],
+    ["an audience with half a character", { audiences: ["\ud800"] }, ["audiences.0"]],
+    [
+      "a rule with half a character",
+      { workloads: [{ claims: { sub: "a\ud800" }, client_id: "app_1" }] },
+      ["workloads.0.claims.sub"],
+    ],
+    [
+      "a rule for a client with half a character",
+      { workloads: [{ claims: { sub: "repo:acme/web" }, client_id: "\udfff" }] },
+      ["workloads.0.client_id"],
+    ],
     ["keys without TLS", { jwks_uri: "http://id.example/jwks" }, ["jwks_uri"]],
     ["keys that are no URL", { jwks_uri: "jwks" }, ["jwks_uri"]],
     ["a scope with quotes", { scope: 'a "b"' }, ["scope"]],
@@ -168,6 +186,25 @@ describe("POST /trusted-issuers", () => {
     ];
     expect(await fieldsOf(await create(newIssuer({ workloads })))).toEqual(["workloads.1.claims"]);
   });
+
+  it.each([
+    "https://accounts.google.com",
+    "https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0",
+    "https://login.microsoftonline.com/common/v2.0",
+    "https://gitlab.com",
+  ])(
+    "D19: %s, where anyone can open an account, lets nobody in without a list of domains",
+    async (issuer) => {
+      const open = { create: true, allowed_domains: [] };
+      expect(await fieldsOf(await create(newIssuer({ issuer, people: open })))).toEqual([
+        "people.allowed_domains",
+      ]);
+      const { id } = await created({ issuer, people: { create: true, allowed_domains: ["corp.example"] } });
+      expect(await fieldsOf(await change(id, { people: open }))).toEqual(["people.allowed_domains"]);
+      expect((await change(id, { people: { create: false } })).status).toBe(200);
+      await remove(id);
+    },
+  );
 
   it("a workload rule for a client nobody registered is 422", async () => {
     const workloads = [{ claims: { sub: "repo:acme/web" }, client_id: "app_nobody" }];
@@ -251,6 +288,17 @@ describe("GET /trusted-issuers", () => {
     expect(await named()).toEqual([[id, ["id_jag"]]]);
     await remove(id);
     expect(await named()).toEqual([[null, ["id_token"]]]);
+  });
+
+  it("a registration under the other spelling takes their place too, at once", async () => {
+    const named = "https://settings.example";
+    const purposes = async (issuer: string) => (await findTrustedIssuer(s.t.ctx, issuer))?.purposes;
+    expect([await purposes(named), await purposes(`${named}/`)]).toEqual([["id_token"], ["id_token"]]);
+    const { id } = await created({ issuer: `${named}/` });
+    expect([await purposes(named), await purposes(`${named}/`)]).toEqual([undefined, ["id_jag"]]);
+    expect((await list()).items.filter(({ id }: { id: string | null }) => id === null)).toEqual([]);
+    await remove(id);
+    expect(await purposes(named)).toEqual(["id_token"]);
   });
 
   it("what the settings say is not changed here", async () => {

@@ -11,15 +11,33 @@ import type { VerifiedAssertion } from "@/lib/services/assertions";
 import { type Client, touchClient } from "@/lib/services/clients";
 import { askPolicy, type Issue, mintAccessToken, requireAllowed } from "@/lib/services/issuing";
 import { receiptRow } from "@/lib/services/receipts";
-import { admitPerson, findPerson, NEWCOMER, singleUse } from "../foreign-assertion";
+import { admitPerson, findPerson, newcomerId, singleUse } from "../foreign-assertion";
 import type { TokenRequest, TokenResponse } from "../grant";
 import { type AssertedReach, assertedReach } from "./reach";
 import { storeRedeemed } from "./store";
 
+const CODE = "invalid_grant";
+
 type Request = TokenRequest<{ scope?: string | undefined }>;
+
+/** Thrown within the transaction that would make a person known whom another request has just made known. */
+const OVERTAKEN = new Error("the person is known by another id");
 
 /** A token for a person whom another server vouches for, never one that could be renewed without it. */
 export async function redeemForPerson(
+  ctx: Context,
+  assertion: VerifiedAssertion,
+  request: Request,
+): Promise<TokenResponse> {
+  try {
+    return await redeem(ctx, assertion, request);
+  } catch (error) {
+    if (error !== OVERTAKEN) throw error;
+    return redeem(ctx, assertion, request);
+  }
+}
+
+async function redeem(
   ctx: Context,
   assertion: VerifiedAssertion,
   { client, params, resources, address }: Request,
@@ -35,10 +53,9 @@ export async function redeemForPerson(
     role: known?.role ?? "member",
   });
   const redemption = { assertion, client, act, reach };
-  // Decided before anybody is made known: a refusal leaves nothing behind.
-  if (!known) await allowed(ctx, issueOf(ctx, redemption, NEWCOMER), redemption);
-  const person = known ?? (await admitPerson(ctx, assertion, "invalid_grant"));
-  const issue = issueOf(ctx, redemption, `user:${person.id}`);
+  // Somebody new has an id before they are made known, together with the token: a refusal leaves nothing behind.
+  const id = known?.id ?? newcomerId(ctx, assertion, CODE);
+  const issue = issueOf(ctx, redemption, `user:${id}`);
   const { minted, receipt } = await mint(ctx, issue, redemption);
   const { row, token } = minted;
   const { scope, audience } = issue;
@@ -54,7 +71,11 @@ export async function redeemForPerson(
     },
     address,
   };
-  await storeRedeemed(ctx, { row, event, ...(receipt && { receipt }) }, singleUse(assertion));
+  const admit = async (tx: Context) => {
+    if ((await admitPerson(tx, assertion, { id, code: CODE })).id !== id) throw OVERTAKEN;
+  };
+  const issued = { row, event, ...(receipt && { receipt }) };
+  await storeRedeemed(ctx, issued, singleUse(assertion), known ? undefined : admit);
   ctx.defer(() => touchClient(ctx, client));
   return { access_token: token, token_type: "Bearer", expires_in: issue.ttl, scope: formatScope(scope) };
 }
@@ -77,7 +98,7 @@ function actingChain(
   { issuer, purpose, claims }: VerifiedAssertion,
   { clientId }: Client,
 ): Actor | undefined {
-  const earlier = assertedActors(claims, issuer.issuer, "invalid_grant");
+  const earlier = assertedActors(claims, issuer.issuer, CODE);
   if (purpose === "id_jag" && earlier.length === 0) return undefined;
   const hops = earlier.length + 1;
   if (hops > settings.maxDelegationDepth) {
@@ -98,7 +119,7 @@ type Redemption = {
 };
 
 const issueOf = (
-  { settings }: Context,
+  { settings, now }: Context,
   { assertion, client, reach }: Redemption,
   subject: string,
 ): Issue => ({
@@ -109,7 +130,7 @@ const issueOf = (
   audience: reach.target.resource,
   ttl: settings.accessTokenTtl,
   chainedFrom: assertion.issuer.issuer,
-  ...assertedSignIn(assertion.claims),
+  ...assertedSignIn(assertion.claims, now()),
 });
 
 /** The version of the policy that allows it; throws what the policy says against it. */

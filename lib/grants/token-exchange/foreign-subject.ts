@@ -4,7 +4,7 @@ import { type AssertionPurpose, decodeAssertion } from "@/lib/oauth/assertion";
 import { intersectScope, parseScope } from "@/lib/oauth/scope";
 import type { VerifiedAssertion } from "@/lib/services/assertions";
 import type { User } from "@/lib/services/users";
-import { admitPerson, findPerson, NEWCOMER, singleUse, verifyForeign } from "../foreign-assertion";
+import { admitPerson, findPerson, newcomerId, singleUse, verifyForeign } from "../foreign-assertion";
 import type { Reading, SubjectToken, SubjectTokenReader } from "./subject-token";
 
 /** RFC 8693 §2.2.2 has one code for a subject token that does not count, wherever it comes from (D21). */
@@ -29,19 +29,25 @@ async function readAssertion(
   const expected = { purposes: [purpose], code: INVALID, clientId: client.clientId } as const;
   const assertion = await verifyForeign(ctx, token, expected);
   const known = await findPerson(ctx, assertion);
-  if (known) return subjectOf(assertion, known);
+  if (known) return subjectOf(ctx, assertion, known);
+  const newcomer = { id: newcomerId(ctx, assertion, INVALID), role: "member" } as const;
   return {
-    ...subjectOf(assertion, undefined),
-    admit: async () => subjectOf(assertion, await admitPerson(ctx, assertion, INVALID)),
+    ...subjectOf(ctx, assertion, newcomer),
+    admit: async () =>
+      subjectOf(ctx, assertion, await admitPerson(ctx, assertion, { id: newcomer.id, code: INVALID })),
   };
 }
 
-function subjectOf(assertion: VerifiedAssertion, person: User | undefined): SubjectToken {
+function subjectOf(
+  ctx: Context,
+  assertion: VerifiedAssertion,
+  { id, role }: Pick<User, "id" | "role">,
+): SubjectToken {
   const { issuer, claims } = assertion;
   const act = nestActors(assertedActors(claims, issuer.issuer, INVALID));
   return {
-    sub: person ? `user:${person.id}` : NEWCOMER,
-    role: person?.role ?? "member",
+    sub: `user:${id}`,
+    role,
     act,
     mayAct: claims.may_act,
     scope: scopeOf(assertion),
@@ -52,7 +58,7 @@ function subjectOf(assertion: VerifiedAssertion, person: User | undefined): Subj
     proof: { issuer: issuer.issuer, sub: claims.sub, jti: claims.jti, act },
     issuer: issuer.issuer,
     once: singleUse(assertion),
-    ...assertedSignIn(claims),
+    ...assertedSignIn(claims, ctx.now()),
   };
 }
 
