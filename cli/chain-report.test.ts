@@ -30,25 +30,28 @@ const origin = {
 };
 const proof = { ok: true, issuer: "https://as.example", origin, hops: [hop], expired: false } as const;
 
-const report = (change: object = {}, keysGiven = true) =>
-  chainReport({ ...proof, ...change } as ChainProof, { now, keysGiven }).split("\n");
+const report = (change: object = {}, keys: "given" | "server" | "bundle" = "given") =>
+  chainReport({ ...proof, ...change } as ChainProof, { now, keys }).split("\n");
 
 describe("the report of a chain", () => {
   it("shows where it started, a line for each hop, and the verdict", () => {
     expect(report()).toEqual([
       "Issued by https://as.example for user:ada.",
       "",
-      "       WHO            SCOPE                        DROPPED    FOR                  TIME         ALLOWED BY",
-      "start  dyn_app        mail:read db:read                       https://mcp.example  3600 s left  grant grnt_1, approval appr_1",
-      "1      client:search  mail:read db:read → db:read  mail:read  https://db.example   300 s left   built-in/1",
+      "       WHO             SCOPE                        DROPPED    FOR                  TIME         ALLOWED BY",
+      "start  client:dyn_app  mail:read db:read                       https://mcp.example  3600 s left  grant grnt_1, approval appr_1",
+      "1      client:search   mail:read db:read → db:read  mail:read  https://db.example   300 s left   built-in/1",
       "",
-      "Proven: 1 hop, and none gave more than there was before it. Whether the token was revoked since, only the server knows.",
+      "Proven: 1 hop, and none gave more than there was before it. This proves how the token came about, not that it still counts: ask /introspect.",
     ]);
   });
 
-  it("says that keys which came with the bundle are for the reader to trust", () => {
-    expect(report({}, false).at(-1)).toBe(
-      "The keys came from the bundle itself. Trust in them is yours: pass --jwks to prove with keys you know.",
+  it.each([
+    ["bundle", "the bundle itself"],
+    ["server", "the server's answer"],
+  ] as const)("says where keys that nobody gave came from: %s", (keys, source) => {
+    expect(report({}, keys).at(-1)).toBe(
+      `The keys came from ${source}; pass --jwks to prove with keys you know.`,
     );
   });
 
@@ -62,7 +65,7 @@ describe("the report of a chain", () => {
 
   it("says so where nobody was delegated to", () => {
     expect(report({ hops: [] }).at(-1)).toBe(
-      "Proven: nobody was delegated to. Whether the token was revoked since, only the server knows.",
+      "Proven: nobody was delegated to. This proves how the token came about, not that it still counts: ask /introspect.",
     );
   });
 
@@ -82,7 +85,7 @@ describe("the report of a chain", () => {
       "Hop 1: its scope gained admin:all.",
       "The token was issued by \u001b[2Jx\u202e, not by y.",
     ];
-    expect(chainReport({ ok: false, problems }, { now, keysGiven: false }).split("\n")).toEqual([
+    expect(chainReport({ ok: false, problems }, { now, keys: "bundle" }).split("\n")).toEqual([
       "Not proven:",
       "  Hop 1: its scope gained admin:all.",
       "  The token was issued by ?[2Jx?, not by y.",

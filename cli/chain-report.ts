@@ -6,7 +6,7 @@ type Proven = Extract<ChainProof, { ok: true }>;
 /** A proof as a person reads it: where the chain started, a line for each hop, the verdict. */
 export function chainReport(
   proof: ChainProof,
-  { now, keysGiven }: { now: Date; keysGiven: boolean },
+  { now, keys }: { now: Date; keys: "given" | "server" | "bundle" },
 ): string {
   if (!proof.ok) return ["Not proven:", ...proof.problems.map((problem) => `  ${plain(problem)}`)].join("\n");
   return [
@@ -15,13 +15,13 @@ export function chainReport(
     ...table([HEAD, originLine(proof, now), ...proof.hops.map((hop, index) => hopLine(hop, index, now))]),
     "",
     verdict(proof),
-    ...(keysGiven
+    ...(keys === "given"
       ? []
-      : [
-          "The keys came from the bundle itself. Trust in them is yours: pass --jwks to prove with keys you know.",
-        ]),
+      : [`The keys came from ${KEY_SOURCES[keys]}; pass --jwks to prove with keys you know.`]),
   ].join("\n");
 }
+
+const KEY_SOURCES = { server: "the server's answer", bundle: "the bundle itself" } as const;
 
 const HEAD = ["", "WHO", "SCOPE", "DROPPED", "FOR", "TIME", "ALLOWED BY"];
 
@@ -29,7 +29,15 @@ function originLine({ origin }: Proven, now: Date): readonly string[] {
   if ("issuer" in origin) return ["start", origin.sub, "", "", `as ${origin.issuer} says`, "", ""];
   const { client_id, scope, aud, exp, grant, approval } = origin;
   const allowed = [grant && `grant ${grant}`, approval && `approval ${approval}`].filter(Boolean).join(", ");
-  return ["start", client_id, scope || NONE, "", aud, timeLeft(new Date(exp * 1000), now), allowed];
+  return [
+    "start",
+    `client:${client_id}`,
+    scope || NONE,
+    "",
+    aud,
+    timeLeft(new Date(exp * 1000), now),
+    allowed,
+  ];
 }
 
 function hopLine(hop: ProvenHop, index: number, now: Date): readonly string[] {
@@ -60,7 +68,7 @@ function verdict({ hops, expired }: Proven): string {
       : `Proven: ${hops.length} ${hops.length === 1 ? "hop" : "hops"}, and none gave more than there was before it.`;
   const still = expired
     ? "The token has expired."
-    : "Whether the token was revoked since, only the server knows.";
+    : "This proves how the token came about, not that it still counts: ask /introspect.";
   return `${chain} ${still}`;
 }
 

@@ -1,6 +1,9 @@
-import type { ParseArgsConfig } from "node:util";
-
 export type Options = Record<string, string | boolean | undefined>;
+
+/** An option: what stands for its value in the help if it takes one, and what it does, on one line. */
+export type CommandOption =
+  | { type: "string"; value: string; about: string }
+  | { type: "boolean"; about: string };
 
 /** One command: what it is called, what it takes, and what it does; it resolves to what it prints. */
 export type Command = {
@@ -10,7 +13,7 @@ export type Command = {
   usage: string;
   /** The option that may be given without its name, if there is one. */
   positional?: string;
-  options: NonNullable<ParseArgsConfig["options"]>;
+  options: Readonly<Record<string, CommandOption>>;
   run(options: Options): Promise<string>;
 };
 

@@ -138,7 +138,7 @@ test("npm run demo: three agents hand on less and less, one wants more, and the 
   const proofs = lines.filter((line) => /^(\$ npx authgent|Proven:|Not proven:)/.test(line));
   expect(proofs).toEqual([
     "$ npx authgent verify-chain TOKEN --bundle chain.json --jwks keys.json → 0",
-    "Proven: 3 hops, and none gave more than there was before it. Whether the token was revoked since, only the server knows.",
+    "Proven: 3 hops, and none gave more than there was before it. This proves how the token came about, not that it still counts: ask /introspect.",
     "$ npx authgent verify-chain TOKEN --bundle changed.json --jwks keys.json → 1",
     "Not proven:",
   ]);

@@ -218,5 +218,10 @@ test.describe("the command line", () => {
     expect(code).toBe(2);
     expect(stderr).toContain("There is no command frobnicate.");
     expect(stderr).toContain("migrate [--dry-run]");
+    const help = await run(["dist/authgent.mjs", "verify-chain", "--help"], {});
+    expect([help.code, help.stdout.split("\n")[0]?.slice(0, 28)]).toEqual([
+      0,
+      "authgent verify-chain TOKEN|",
+    ]);
   });
 });

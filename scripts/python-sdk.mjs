@@ -14,6 +14,12 @@ const CHECKOUT = join(root, "node_modules", ".cache", "authgent", "python-sdk");
 const PYTHONS = ["/usr/bin/python3", "python3"];
 const DEBIAN_PACKAGES = ["python3-httpx", "python3-jwt", "python3-cryptography"];
 
+const OWN_COPY =
+  "With a copy of your own, set AUTHGENT_PYTHON_SDK=DIR, its folder sdks/python (the one with authgent/client.py in it)";
+
+/** Why there is no SDK, for the person at the terminal: printed as it is. */
+class Missing extends Error {}
+
 /**
  * The Python SDK `authgent`, which is in no package registry of ours and not to be copied here: the folder that
  * AUTHGENT_PYTHON_SDK names, else the checkout that `node scripts/python-sdk.mjs` made. Answers with a Python that
@@ -24,34 +30,57 @@ export function findPythonSdk() {
   const path = named ? resolve(named) : join(CHECKOUT, "sdks", "python");
   if (!existsSync(join(path, "authgent", "client.py"))) {
     if (named)
-      throw new Error(`AUTHGENT_PYTHON_SDK names ${named}, and there is no authgent/client.py in it.`);
+      throw new Missing(`AUTHGENT_PYTHON_SDK names ${named}, and there is no authgent/client.py in it.`);
     return { missing: "it was not fetched: run node scripts/python-sdk.mjs, or set AUTHGENT_PYTHON_SDK" };
   }
   if (!named && checkedOut() !== COMMIT)
     return { missing: `the checkout is not commit ${COMMIT.slice(0, 7)}` };
   const env = { PATH: process.env.PATH, PYTHONPATH: path, PYTHONDONTWRITEBYTECODE: "1" };
-  const python = PYTHONS.find((candidate) => imports(candidate, env));
-  return python ? { python, env } : { missing: "no Python here has httpx, PyJWT and cryptography" };
+  let problem;
+  for (const python of PYTHONS) {
+    problem = importProblem(python, env);
+    if (problem === undefined) return { python, env };
+  }
+  return { missing: `no Python here imports it (${problem}): install httpx, PyJWT and cryptography` };
 }
 
 /** Fetches the SDK and the Python packages it needs, as far as they are missing and can be had. */
 export async function ensurePythonSdk() {
   if (!findPythonSdk().missing) return findPythonSdk();
-  if (!process.env.AUTHGENT_PYTHON_SDK && checkedOut() !== COMMIT) await fetchSdk();
+  if (!process.env.AUTHGENT_PYTHON_SDK && checkedOut() !== COMMIT) {
+    const problem = await fetchSdk();
+    if (problem !== undefined)
+      return { missing: `git did not fetch ${REPOSITORY} (${problem}). ${OWN_COPY}` };
+  }
   if (findPythonSdk().missing) await aptInstall(DEBIAN_PACKAGES);
   return findPythonSdk();
 }
 
-/** Exactly the commit, without its history; a checkout that did not become it is removed. */
+/**
+ * Exactly the commit, without its history; a checkout that did not become it is removed.
+ * Resolves to what git said last where it could not.
+ */
 async function fetchSdk() {
   rmSync(CHECKOUT, { recursive: true, force: true });
   mkdirSync(CHECKOUT, { recursive: true });
-  const git = (...args) => run("git", ["-C", CHECKOUT, ...args], { timeoutSeconds: 60 });
-  await git("init", "--quiet");
-  await git("fetch", "--quiet", "--depth", "1", REPOSITORY, COMMIT);
-  await git("checkout", "--quiet", "--detach", "FETCH_HEAD");
-  if (checkedOut() !== COMMIT) rmSync(CHECKOUT, { recursive: true, force: true });
+  const steps = [
+    ["init", "--quiet"],
+    ["fetch", "--quiet", "--depth", "1", REPOSITORY, COMMIT],
+    ["checkout", "--quiet", "--detach", "FETCH_HEAD"],
+  ];
+  for (const args of steps) {
+    const { code, output } = await run("git", ["-C", CHECKOUT, ...args], {
+      timeoutSeconds: 60,
+      // It would ask a terminal who we are, and wait.
+      env: { GIT_TERMINAL_PROMPT: "0" },
+    });
+    if (code === 0) continue;
+    rmSync(CHECKOUT, { recursive: true, force: true });
+    return lastLine(output) ?? `git ${args[0]} ended with code ${code}`;
+  }
 }
+
+const lastLine = (output) => output.trim().split("\n").at(-1)?.trim() || undefined;
 
 function checkedOut() {
   if (!existsSync(join(CHECKOUT, ".git"))) return undefined;
@@ -66,17 +95,28 @@ function checkedOut() {
   }
 }
 
-function imports(python, env) {
+/** What Python said last where it cannot import the SDK. */
+function importProblem(python, env) {
   try {
-    execFileSync(python, ["-c", "import authgent"], { env, stdio: "ignore", timeout: 20_000 });
-    return true;
-  } catch {
-    return false;
+    execFileSync(python, ["-c", "import authgent"], { env, stdio: "pipe", timeout: 20_000 });
+    return undefined;
+  } catch (error) {
+    return lastLine(String(error.stderr ?? "")) ?? error.message;
   }
 }
 
+async function requirePythonSdk() {
+  const { python, missing } = await ensurePythonSdk();
+  if (missing) throw new Missing(`It cannot be had: ${missing}.`);
+  return python;
+}
+
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-  const { python, missing } = await step("looking for the Python SDK of authgent", ensurePythonSdk);
-  console.log(python ? `It is here, and ${python} imports it.` : `It cannot be had: ${missing}.`);
-  process.exitCode = python ? 0 : 1;
+  try {
+    const python = await step("looking for the Python SDK of authgent", requirePythonSdk);
+    console.log(`It is here, and ${python} imports it.`);
+  } catch (error) {
+    console.error(error instanceof Missing ? error.message : error);
+    process.exitCode = 1;
+  }
 }

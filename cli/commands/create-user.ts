@@ -15,10 +15,10 @@ export const createUser: Command = {
   summary: "Create a person with a local account",
   usage: "--email EMAIL --password PASSWORD [--role member|approver|admin] [--name NAME]",
   options: {
-    email: { type: "string" },
-    password: { type: "string" },
-    role: { type: "string" },
-    name: { type: "string" },
+    email: { type: "string", value: "EMAIL", about: "whom they sign in as" },
+    password: { type: "string", value: "PASSWORD", about: "8 characters or more" },
+    role: { type: "string", value: "ROLE", about: "member, approver or admin (member)" },
+    name: { type: "string", value: "NAME", about: "what they are called (their email)" },
   },
 
   async run({ role, name, ...options }) {

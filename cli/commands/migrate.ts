@@ -8,7 +8,7 @@ export const migrate: Command = {
   name: "migrate",
   summary: "Bring the database up to this release",
   usage: "[--dry-run]",
-  options: { "dry-run": { type: "boolean" } },
+  options: { "dry-run": { type: "boolean", about: "only show the SQL that would run" } },
 
   async run(options) {
     const { settings } = loadSettings();

@@ -8,7 +8,7 @@ export const rotateKeys: Command = {
   name: "rotate-keys",
   summary: "Let the next signing key take over",
   usage: "[--force]",
-  options: { force: { type: "boolean" } },
+  options: { force: { type: "boolean", about: "also while verifiers may not know the next key yet" } },
 
   async run({ force }) {
     const { ctx, close } = await runningContext();

@@ -29,6 +29,7 @@ export const shop =
 export const stock =
   ({ verify }) =>
   async (request, url) => {
+    if (!request.headers["txn-token"]) return { status: 401, body: { error: "There is no Txn-Token." } };
     let claims;
     try {
       claims = await verify(request.headers["txn-token"], "stock:reserve");

@@ -1,13 +1,15 @@
 import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
 
-const USAGE = `npm run demo -- [options]
+const USAGE = "npm run demo -- [--port N] [--auto --email E --password P | --auto --link URL]";
+
+const HELP = `${USAGE}
 
 Plays three agents against the running server, tells every step, and waits for you in your browser.
 
   --port N      port of the example MCP server (8100)
   --auto        a headless browser plays the person, who signs in with
-                --email E --password P, or --link URL (the sign-in link that npm start printed)
+                --email E --password P, or --link URL (the sign-in link that npm start printed, which it uses up)
 
   AUTHGENT_SERVER_URL      the server (http://localhost:8000)
   AUTHGENT_ADMIN_API_KEY   lets the demo register its MCP server, with words for its scopes`;
@@ -35,7 +37,25 @@ export const notes = `http://localhost:${options.port}/mcp`;
 export const SCOPE = "notes:read notes:search notes:write";
 
 function readOptions() {
-  const { values } = parseArgs({
+  const values = parseOptions();
+  if (!values.help) return values;
+  console.log(HELP);
+  process.exit(0);
+}
+
+function parseOptions() {
+  try {
+    return parse().values;
+  } catch (error) {
+    if (!error.code?.startsWith("ERR_PARSE_ARGS")) throw error;
+    // Its first sentence says what is wrong; the others are about Node.
+    console.error(`${error.message.split(". ")[0]}.\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+function parse() {
+  return parseArgs({
     options: {
       port: { type: "string", default: "8100" },
       auto: { type: "boolean", default: false },
@@ -45,7 +65,4 @@ function readOptions() {
       help: { type: "boolean", short: "h", default: false },
     },
   });
-  if (!values.help) return values;
-  console.log(USAGE);
-  process.exit(0);
 }

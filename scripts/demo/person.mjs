@@ -6,7 +6,7 @@ export const createPerson = (app) => (options.auto ? headlessPerson(app) : perso
 
 const personAtTheTerminal = (app) => ({
   async allow(url) {
-    say("", "Open this address in your browser, sign in, and answer:", "", `  ${strong(url)}`, "");
+    say("", ...howToSignIn(), "", `  ${strong(url)}`, "");
   },
   /** When they press is not seen from here. */
   async stop() {
@@ -14,6 +14,18 @@ const personAtTheTerminal = (app) => ({
   },
   async leave() {},
 });
+
+/** Only a server that nobody else reaches, and that was given no password, prints a link. */
+function howToSignIn() {
+  const local = [new URL(server).hostname, process.env.AUTHGENT_HOST || "localhost"].every(isLoopback);
+  if (!local || options.password || process.env.AUTHGENT_ADMIN_PASSWORD)
+    return ["Open this address in your browser, sign in, and answer:"];
+  return [
+    "First open the sign-in link that npm start printed, in the same browser, then this address, and answer:",
+  ];
+}
+
+const isLoopback = (host) => /^(localhost|\[?::1\]?|127(\.\d{1,3}){3})$/.test(host);
 
 /** A person for tests: signs in, allows and stops in a headless browser. */
 async function headlessPerson(app) {

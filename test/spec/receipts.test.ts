@@ -252,12 +252,12 @@ describe("authgent verify-chain", () => {
   it("proves a token from a bundle alone, and says whose keys those are", async () => {
     const report = (await command.run({ token: story.tokens[3], bundle: files.bundle })).split("\n");
     expect(report[0]).toBe(`Issued by ${ISSUER} for ${story.person}.`);
-    expect(report.slice(4, 7).map((line) => line.split(/ {2,}/)[1])).toEqual(
-      story.apps.slice(1).map(({ clientId }) => `client:${clientId}`),
+    expect(report.slice(3, 7).map((line) => line.split(/ {2,}/)[1])).toEqual(
+      story.apps.map(({ clientId }) => `client:${clientId}`),
     );
     expect(report.slice(-2)).toEqual([
-      "Proven: 3 hops, and none gave more than there was before it. Whether the token was revoked since, only the server knows.",
-      "The keys came from the bundle itself. Trust in them is yours: pass --jwks to prove with keys you know.",
+      "Proven: 3 hops, and none gave more than there was before it. This proves how the token came about, not that it still counts: ask /introspect.",
+      "The keys came from the bundle itself; pass --jwks to prove with keys you know.",
     ]);
   });
 
@@ -275,17 +275,16 @@ describe("authgent verify-chain", () => {
   });
 
   it.each([
-    [{}, "Give the token, or - to read it from standard input."],
-    [{ token: "t", bundle: "b", save: "s" }, "Leave out --save: the bundle is a file already."],
-    [{ token: "t", bundle: "/nowhere.json" }, "Cannot read /nowhere.json."],
-    [{ token: "t", "client-id": "c" }, "Give --client-id and --client-secret together."],
+    [{ bundle: "b", save: "s" }, "Leave out --save: the bundle is a file already."],
+    [{ bundle: "/nowhere.json" }, "Cannot read /nowhere.json."],
+    [{ "client-id": "c" }, "Give --client-id and --client-secret together."],
   ])("exits with 2 where nothing can be judged: %j", async (options, message) => {
-    expect(await refusal(options)).toEqual([2, [message]]);
+    expect(await refusal({ token: story.tokens[3], ...options })).toEqual([2, [message]]);
   });
 
   it("takes keys from no address that somebody on the way can replace", async () => {
     const jwks = "http://auth.example.com/.well-known/jwks.json";
-    expect(await refusal({ token: "t", bundle: files.bundle, jwks })).toEqual([
+    expect(await refusal({ token: story.tokens[3], bundle: files.bundle, jwks })).toEqual([
       2,
       ["Give --jwks as a file or an https address."],
     ]);
@@ -294,12 +293,14 @@ describe("authgent verify-chain", () => {
   describe("from the running server", () => {
     let server: Awaited<ReturnType<typeof listening>>;
     let token: string;
+    let unknown: string;
 
     beforeAll(async () => {
       server = await listening();
       const { sign } = await ownSigner(server.t.ctx);
       const claims = { ...claimsOf(story.tokens[0]), iss: server.url };
       token = sign(claims);
+      unknown = sign(claims, { kid: "unknown" });
     });
     afterAll(() => server.close());
     beforeEach(() => void vi.stubEnv("AUTHGENT_SERVER_URL", server.url));
@@ -313,18 +314,23 @@ describe("authgent verify-chain", () => {
     });
 
     it("repeats what the server refuses", async () => {
-      expect(await refusal({ token: "no token" })).toEqual([
+      expect(await refusal({ token: unknown })).toEqual([
         2,
         ["Send an access token of this server that you may look at."],
       ]);
     });
 
-    it("says what to do where no server answers", async () => {
-      vi.stubEnv("AUTHGENT_SERVER_URL", "http://127.0.0.1:9");
-      expect(await refusal({ token })).toEqual([
-        2,
-        ["http://127.0.0.1:9/receipts does not answer. Start the server, or pass --bundle to do without it."],
+    it("says that the keys came from the server where none were given", async () => {
+      expect((await command.run({ token })).split("\n").slice(-2)).toEqual([
+        "Proven: nobody was delegated to. This proves how the token came about, not that it still counts: ask /introspect.",
+        "The keys came from the server's answer; pass --jwks to prove with keys you know.",
       ]);
+    });
+
+    it("asks the server of --issuer, wherever the settings point", async () => {
+      vi.stubEnv("AUTHGENT_SERVER_URL", "http://localhost:8000");
+      const report = await command.run({ token, issuer: server.url });
+      expect(report.split("\n")[0]).toBe(`Issued by ${server.url} for ${story.person}.`);
     });
   });
 });

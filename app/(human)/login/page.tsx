@@ -51,7 +51,10 @@ async function askingApp({ ctx, browser }: Visitor, continueTo: string) {
   };
 }
 
+const LINK_NOTE =
+  "No password? Open the sign-in link in the server's terminal; if it was used, restart the server for a new one.";
+
 async function notesFor({ ctx }: Visitor): Promise<string[]> {
   const admin = ctx.settings.localMode ? await findLinkAdmin(ctx) : undefined;
-  return admin ? ["No password? Restart the server: its terminal shows a sign-in link."] : [];
+  return admin ? [LINK_NOTE] : [];
 }
