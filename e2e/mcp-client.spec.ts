@@ -103,7 +103,7 @@ test("offline example: a stopped app is refused by the signed list, long before 
     await isRefused(agent, notes.url, STOPPED_OFFLINE);
   } finally {
     await notes.stop();
-    await server.stop();
+    await own.stop();
   }
 });
 
