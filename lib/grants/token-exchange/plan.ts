@@ -26,7 +26,6 @@ export type Plan = {
   target: Target;
   scope: readonly string[];
   act: Actor | undefined;
-  depth: number;
   decision: Decision;
 };
 
@@ -55,7 +54,6 @@ export async function planExchange(
   const heldScope = allowed?.scope ? intersectScope(said, allowed.scope) : said;
   const scope = asked.scope ?? commonScope(heldScope, registeredScope);
   const act = shownChain(ctx, subject.sub, extendChain(subject, actor));
-  const depth = delegationDepth(act);
   const facts = {
     issuedTo: subject.issuedTo,
     heldScope,
@@ -68,7 +66,7 @@ export async function planExchange(
     exchangeBounds: await boundsOf(ctx, subject),
     allowedElsewhere: allowed?.elsewhere,
     exchanges: Math.max(0, subject.lineage.length - 1),
-    depth,
+    depth: delegationDepth(act),
     maxDepth: ctx.settings.maxDelegationDepth,
   };
   const token = {
@@ -78,7 +76,7 @@ export async function planExchange(
     scope,
   };
   const decision = await askPolicy(ctx, { ...token, audience: target.resource }, { act, facts });
-  return { target, scope, act, depth, decision };
+  return { target, scope, act, decision };
 }
 
 /** Verifiers of an earlier system look for the person innermost in `act` (product decision D7). */
