@@ -121,7 +121,20 @@ describe("a database of 0.1.0 with rows in every table, once this release has mi
     const stays = { frozen_at: null, approval_id: null };
     expect(Object.fromEntries(added)).toEqual({
       access_tokens: Array(4).fill({ ...stays, lineage: [], receipt: null, policy_version: null }),
-      clients: Array(3).fill({ not_before: null, status_by: null, frozen_with: [] }),
+      approvals: Array(2).fill({ granted_details: null }),
+      authorization_codes: Array(2).fill({ authorization_details: null, dpop_jkt: null }),
+      clients: Array(3).fill({
+        ...{ not_before: null, status_by: null, frozen_with: [] },
+        ...{ previous_secret_hash: null, previous_secret_expires_at: null, registration_token_hash: null },
+        ...{ jwks: null, jwks_uri: null, assertion_alg: null, legacy_assertion_audience: false },
+        ...{ spiffe_id: null, dpop_bound_access_tokens: false, authorization_details_types: null },
+        ...{ require_pushed_authorization_requests: false, id_jag_targets: [] },
+      }),
+      refresh_tokens: Array(2).fill({ authorization_details: null, jkt: null, instance_jkt: null }),
+      resources: Array(3).fill({
+        authorization_details_types: [],
+        dpop_bound_access_tokens_required: false,
+      }),
       token_families: [stays],
     });
   });
@@ -130,6 +143,7 @@ describe("a database of 0.1.0 with rows in every table, once this release has mi
     const added = Object.entries(after).filter(([name]) => !(name in tables));
     expect(Object.fromEntries(added)).toEqual({
       agents: [],
+      pushed_requests: [],
       receipts: [],
       trusted_issuers: [],
       used_assertions: [],
@@ -140,7 +154,7 @@ describe("a database of 0.1.0 with rows in every table, once this release has mi
     expect(await pendingMigrations(database.db)).toEqual([]);
     expect(await migrate(database.db)).toBe(0);
     expect(await rowsOf(database.db.execute(sql`select 1 from drizzle.__drizzle_migrations`))).toHaveLength(
-      3,
+      4,
     );
   });
 

@@ -9,6 +9,7 @@ import type { PolicyProvider } from "./providers/policy/provider";
 import type { RecentReads } from "./recent-reads";
 import type { Limits } from "./services/rate-limits";
 import type { IssuedToken } from "./services/tokens";
+import type { Use } from "./services/used-assertions";
 import type { Settings } from "./settings";
 
 /** Everything a service may reach. Built once by `createContext`; tests build their own. */
@@ -33,10 +34,12 @@ export type Context = {
   /** Fetches a document from an address that a stranger chose: public addresses only, or those of this machine. */
   fetchPublic: (
     url: URL,
-    options: { accept: string; etag?: string; allowLoopback?: boolean },
+    options: { accept: string; etag?: string; allowLoopback?: boolean; maxBytes?: number },
   ) => Promise<PublicResponse>;
   /** Stores tokens whose issuing only appends, many requests in one commit; resolves after that commit. */
   appendIssued: (issued: IssuedToken) => Promise<void>;
+  /** Uses up what is good for one use, many requests in one commit: true for the first use, on whatever instance. */
+  consumeOnce: (use: Use) => Promise<boolean>;
 };
 
 /** Runs work in one transaction: what it changes and the events it records commit together or not at all. */

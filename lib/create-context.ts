@@ -15,6 +15,7 @@ import { ensureKeys } from "./services/keys";
 import { createLimits } from "./services/rate-limits";
 import { ensureOwnResources } from "./services/resources";
 import { appendIssuedTokens, type IssuedToken } from "./services/tokens";
+import { noteUses, type Use } from "./services/used-assertions";
 import { ensureFirstAdmin } from "./services/users";
 import type { Settings } from "./settings";
 
@@ -49,9 +50,14 @@ export function assembleContext({ settings, database, now, write, defer }: Parts
     now,
     defer,
     fetchPublic: publicFetch,
-    appendIssued: groupCommit((issued: readonly IssuedToken[]) => appendIssuedTokens(db, now(), issued), {
-      overload,
-    }),
+    appendIssued: groupCommit(
+      async (issued: readonly IssuedToken[]) => {
+        await appendIssuedTokens(db, now(), issued);
+        return issued.map(() => undefined);
+      },
+      { overload },
+    ),
+    consumeOnce: groupCommit((uses: readonly Use[]) => noteUses(db, uses), { overload }),
   };
 }
 

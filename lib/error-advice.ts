@@ -36,6 +36,42 @@ const ADVICE = {
     means: "None of the scopes asked for can be given at this resource.",
     remedy: "Ask for scopes that error_description or scopes_supported in the resource metadata lists.",
   },
+  invalid_dpop_proof: {
+    means:
+      "The request lacks the DPoP proof it needs, or the proof is not one for this request: another method, address, time, key or access token, or it was used before.",
+    remedy:
+      "Make a new proof for every request, with htm and htu of that request, the time of now and a jti of its own. error_description says what is wrong.",
+  },
+  use_dpop_nonce: {
+    means: "The DPoP proof needs a recent nonce of this server.",
+    remedy:
+      "Send the request again with a new proof whose nonce is the value of the DPoP-Nonce header of this answer.",
+  },
+  invalid_request_uri: {
+    means: "The request_uri is unknown, used, expired, or was pushed by another client.",
+    remedy: "Push the authorization request again, and use its request_uri once and soon.",
+  },
+  invalid_authorization_details: {
+    means:
+      "An authorization detail has a type that the resource does not know, does not fit its schema, or asks for more than what it builds on.",
+    remedy:
+      "Use the types of authorization_details_types_supported in the metadata of the resource, with the members that their schema has. error_description names the first that is wrong.",
+  },
+  use_attestation_challenge: {
+    means: "The attestation's proof of possession needs a recent challenge of this server.",
+    remedy:
+      "Get one at challenge_endpoint of the server metadata, or from the header of this answer, and sign it.",
+  },
+  use_fresh_attestation: {
+    means: "The client attestation is too old.",
+    remedy: "Get a new attestation from your client attester, and try again.",
+  },
+  invalid_client_attestation: {
+    means:
+      "The client attestation or its proof is not valid: of another client, of an attester nobody trusts here, or without the key it names.",
+    remedy:
+      "Get a new attestation, and sign the proof with its key. The operator of this server says which attesters count.",
+  },
   scope_escalation: {
     means: "The request asks for more than what it builds on was given.",
     remedy: "Ask for the same or fewer scopes. For more, send the person through /authorize again.",

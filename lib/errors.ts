@@ -21,6 +21,17 @@ export const ERRORS = {
   invalid_client_metadata: { status: 400, spec: "RFC 7591 §3.2.2" },
   // RFC 8707 §2
   invalid_target: { status: 400, spec: "RFC 8707 §2" },
+  // RFC 9449: proof of possession
+  invalid_dpop_proof: { status: 400, spec: "RFC 9449 §5" },
+  use_dpop_nonce: { status: 400, spec: "RFC 9449 §8" },
+  // RFC 9126 and RFC 9101: pushed authorization requests
+  invalid_request_uri: { status: 400, spec: "RFC 9126 §4" },
+  // RFC 9396
+  invalid_authorization_details: { status: 400, spec: "RFC 9396 §5" },
+  // draft-ietf-oauth-attestation-based-client-auth-11 §6.2
+  use_attestation_challenge: { status: 400, spec: "draft-ietf-oauth-attestation-based-client-auth-11 §6.2" },
+  use_fresh_attestation: { status: 400, spec: "draft-ietf-oauth-attestation-based-client-auth-11 §6.2" },
+  invalid_client_attestation: { status: 400, spec: "draft-ietf-oauth-attestation-based-client-auth-11 §6.2" },
   // OpenID Connect Core §3.1.2.6
   login_required: { status: 400, spec: "OIDC Core §3.1.2.6" },
   consent_required: { status: 400, spec: "OIDC Core §3.1.2.6" },
@@ -52,6 +63,8 @@ export type ErrorDetail =
 type Options = {
   /** Sent as `error_code`. */
   detail?: ErrorDetail;
+  /** Where an endpoint answers the code with another status than the registry's: 401 at a protected resource. */
+  status?: number;
   /** For the log only: why this was refused, in more words than the client may learn. */
   reason?: string;
   cause?: unknown;
@@ -77,7 +90,7 @@ export class OAuthError extends Error {
   }
 
   get status(): number {
-    return ERRORS[this.code].status;
+    return this.options.status ?? ERRORS[this.code].status;
   }
 }
 

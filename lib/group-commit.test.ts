@@ -7,8 +7,8 @@ const overload = () => new Error("overloaded");
 function controlled() {
   const flights: { items: readonly number[]; succeed: () => void; fail: (error: Error) => void }[] = [];
   const commit = (items: readonly number[]) =>
-    new Promise<void>((succeed, fail) => {
-      flights.push({ items, succeed, fail });
+    new Promise<readonly number[]>((resolve, fail) => {
+      flights.push({ items, succeed: () => resolve(items.map((item) => item * 10)), fail });
     });
   return { flights, commit };
 }
@@ -23,7 +23,7 @@ describe("group commit", () => {
     await turn();
     expect(flights.map(({ items }) => items)).toEqual([[1, 2, 3]]);
     flights[0]?.succeed();
-    await appended;
+    expect(await appended).toEqual([10, 20, 30]);
   });
 
   it("answers nobody before the commit that holds their item", async () => {
@@ -49,6 +49,7 @@ describe("group commit", () => {
       async (items: readonly number[]) => {
         if (items.includes(2)) throw new Error("half a character");
         committed.push(items);
+        return items;
       },
       { overload, maxFlights: 1 },
     );

@@ -1,6 +1,10 @@
 import { isDatabaseAway } from "./http/unavailable";
 
-type Waiting<Item> = { item: Item; resolve: () => void; reject: (error: unknown) => void };
+type Waiting<Item, Result> = {
+  item: Item;
+  resolve: (result: Result) => void;
+  reject: (error: unknown) => void;
+};
 
 type Options = {
   /** Items in one commit. */
@@ -14,14 +18,14 @@ type Options = {
 
 /**
  * Lets concurrent appends share one commit: while one is under way, the next ones gather.
- * Each caller is answered only after the commit that holds its item. What was refused together is tried one by one:
+ * Each caller is answered only after the commit that holds its item, with the result at its item's place. What was refused together is tried one by one:
  * nobody's item fails for another's.
  */
-export function groupCommit<Item>(
-  commit: (items: readonly Item[]) => Promise<void>,
+export function groupCommit<Item, Result>(
+  commit: (items: readonly Item[]) => Promise<readonly Result[]>,
   { maxBatch = 256, maxFlights = 2, maxWaiting = 5000, overload }: Options,
-): (item: Item) => Promise<void> {
-  const queue: Waiting<Item>[] = [];
+): (item: Item) => Promise<Result> {
+  const queue: Waiting<Item, Result>[] = [];
   let flights = 0;
 
   async function fly(): Promise<void> {
@@ -31,10 +35,10 @@ export function groupCommit<Item>(
     if (queue.length > 0) void fly();
   }
 
-  async function settle(batch: readonly Waiting<Item>[]): Promise<void> {
+  async function settle(batch: readonly Waiting<Item, Result>[]): Promise<void> {
     try {
-      await commit(batch.map(({ item }) => item));
-      for (const { resolve } of batch) resolve();
+      const results = await commit(batch.map(({ item }) => item));
+      for (const [index, { resolve }] of batch.entries()) resolve(results[index] as Result);
     } catch (error) {
       if (batch.length === 1 || isDatabaseAway(error)) {
         for (const { reject } of batch) reject(error);
@@ -44,14 +48,14 @@ export function groupCommit<Item>(
     }
   }
 
-  async function settleEach(batch: readonly Waiting<Item>[]): Promise<void> {
+  async function settleEach(batch: readonly Waiting<Item, Result>[]): Promise<void> {
     let away: unknown;
     for (const { item, resolve, reject } of batch) {
       try {
         // The others would only wait for the same answer.
         if (away) throw away;
-        await commit([item]);
-        resolve();
+        const [result] = await commit([item]);
+        resolve(result as Result);
       } catch (error) {
         reject(error);
         if (isDatabaseAway(error)) away = error;

@@ -3,6 +3,7 @@ import { pruneApprovals } from "./services/approvals";
 import { pruneCodes } from "./services/authorization-codes";
 import { pruneClients } from "./services/clients";
 import { pruneKeys, rotateIfDue } from "./services/keys";
+import { prunePushedRequests } from "./services/pushed-requests";
 import { pruneRateLimits } from "./services/rate-limits";
 import { pruneReceipts } from "./services/receipts";
 import { pruneRefreshTokens } from "./services/refresh-tokens";
@@ -19,6 +20,7 @@ const jobs: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
   pruneRefreshTokens,
   pruneCodes,
   pruneApprovals,
+  prunePushedRequests,
   pruneClients,
   pruneSessions,
   pruneRateLimits,

@@ -2,7 +2,15 @@ import { hkdfSync } from "node:crypto";
 import { CompactEncrypt, compactDecrypt } from "jose";
 
 /** What a derived key is for: one key never serves two purposes (NIST SP 800-57 §5.2). */
-type Purpose = "keys" | "csrf" | "overlap" | "check" | "sign-in" | "pairwise";
+type Purpose =
+  | "keys"
+  | "csrf"
+  | "overlap"
+  | "check"
+  | "sign-in"
+  | "pairwise"
+  | "dpop-nonce"
+  | "attestation-challenge";
 
 /** Thrown when a sealed text cannot be opened: it was sealed with another key, or changed since. */
 export class UnsealError extends Error {

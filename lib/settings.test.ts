@@ -65,6 +65,12 @@ describe("defaults", () => {
         claimEnricher: "none",
         attestationProvider: "none",
         providerTimeout: 10,
+        requireDpop: false,
+        dpopNonce: "optional",
+        dpopChainPolicy: "strict",
+        requirePar: false,
+        parTtl: 60,
+        idTokenTtl: 3600,
         signingAlgorithm: "ES256",
         jwksRotationDays: 90,
         jwksAutoRotate: true,
@@ -385,11 +391,6 @@ describe("rules between settings", () => {
 describe("settings of other systems", () => {
   it.each([
     ["AUTHGENT_HITL_TIMEOUT", "300", "this release does not have the feature yet"],
-    [
-      "AUTHGENT_REQUIRE_DPOP",
-      "true",
-      "this release does not have the feature yet: access tokens are Bearer tokens",
-    ],
     ["AUTHGENT_SCOPE_MAPPINGS", "{}", "no system ever read it"],
     ["AUTHGENT_DEBUG", "false", "AUTHGENT_LOG_LEVEL=debug writes more to the log"],
     [

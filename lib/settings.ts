@@ -69,6 +69,7 @@ function resolve(read: ReturnType<typeof Settings.parse>, providers: readonly Si
     localMode,
     logLevel: read.logLevel ?? (localMode ? "warn" : "info"),
     providers,
+    dpopNonce: read.dpopNonce ?? (read.requireDpop ? "required" : "optional"),
     registrationPolicy: read.registrationPolicy ?? (localMode ? "open" : "constrained"),
     clientCredentialsTtl: read.clientCredentialsTtl ?? read.accessTokenTtl,
     trustedOidcAudience: read.trustedOidcAudience ?? serverUrl,

@@ -1,4 +1,5 @@
 import { index, jsonb, pgTable, text, timestamp } from "drizzle-orm/pg-core";
+import type { AuthorizationDetail } from "./authorization-details";
 import type { ClientKind } from "./clients";
 
 /** The validated authorization request, kept so that the browser only carries an opaque id. */
@@ -13,6 +14,9 @@ export type StoredAuthorizationRequest = {
   nonce?: string | undefined;
   prompt: string[];
   maxAge?: number | undefined;
+  authorizationDetails?: readonly AuthorizationDetail[] | undefined;
+  /** Thumbprint of the key that the code is to be redeemed with (RFC 9449 §10). */
+  dpopJkt?: string | undefined;
 };
 
 /** What the person was shown of the client; the decision stands on this, not on a later version of it. */
@@ -44,6 +48,8 @@ export const approvals = pgTable(
     decidedAt: timestamp({ withTimezone: true }),
     /** Scopes the person allowed, a subset of the request's. */
     grantedScope: text().array(),
+    /** What the person allowed of the authorization details; null: none were asked for. */
+    grantedDetails: jsonb().$type<AuthorizationDetail[]>(),
     grantId: text(),
   },
   (table) => [index("approvals_expires_at_index").on(table.expiresAt)],

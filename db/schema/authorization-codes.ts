@@ -1,4 +1,5 @@
-import { integer, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
+import { integer, jsonb, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
+import type { AuthorizationDetail } from "./authorization-details";
 
 /** Authorization codes (RFC 6749 §4.1.2). Written by services/authorization-codes.ts only. */
 export const authorizationCodes = pgTable("authorization_codes", {
@@ -14,6 +15,9 @@ export const authorizationCodes = pgTable("authorization_codes", {
   codeChallenge: text().notNull(),
   resource: text().notNull(),
   scope: text().array().notNull(),
+  authorizationDetails: jsonb().$type<AuthorizationDetail[]>(),
+  /** Thumbprint of the key it is bound to (RFC 9449 §10); null: to none. */
+  dpopJkt: text(),
   nonce: text(),
   authTime: timestamp({ withTimezone: true }).notNull(),
   amr: text().array().notNull(),

@@ -1,4 +1,4 @@
-import { integer, jsonb, pgTable, text, timestamp } from "drizzle-orm/pg-core";
+import { boolean, integer, jsonb, pgTable, text, timestamp } from "drizzle-orm/pg-core";
 
 /** How a client became known: its own metadata document, dynamic registration, an operator, the agent registry. */
 export type ClientKind = "document" | "dynamic" | "static" | "agent";
@@ -17,6 +17,24 @@ export type ClientDisplay = {
   contacts?: string[] | undefined;
 };
 
+/** The keys that a client signs with, as it registered them (RFC 7591 §2). */
+export type ClientJwks = { keys: Record<string, unknown>[] };
+
+/**
+ * A resource authorization server that a client may get identity assertions for, by the operator's word
+ * (draft-ietf-oauth-identity-assertion-authz-grant-04).
+ */
+export type IdJagTarget = {
+  /** Its issuer, which becomes `aud`. */
+  issuer: string;
+  /** What the client is called there, which becomes `client_id`. */
+  clientId: string;
+  /** What the assertion may be for; empty: any resource of that server. */
+  resources: string[];
+  /** The most that may be asked for there; null: that server decides. */
+  scope: string[] | null;
+};
+
 /** Written by services/clients.ts only. */
 export const clients = pgTable("clients", {
   /** `dyn_…`, `app_…`, `agnt_…`, or the https URL of the client's metadata document. */
@@ -25,7 +43,28 @@ export const clients = pgTable("clients", {
   name: text().notNull(),
   /** SHA-256 of the client secret, base64url; the secret itself is shown once and not stored. */
   secretHash: text(),
+  /** Good beside the new one while a rotation is under way. */
+  previousSecretHash: text(),
+  previousSecretExpiresAt: timestamp({ withTimezone: true }),
   tokenEndpointAuthMethod: text().notNull(),
+  /** Public keys of the client, here or at an address; at most one of the two. */
+  jwks: jsonb().$type<ClientJwks>(),
+  jwksUri: text(),
+  /** The one algorithm of its assertions; null: any that its keys fit (RFC 7591 §2). */
+  assertionAlg: text(),
+  /** Its assertions may name the token endpoint as `aud`, as before draft-ietf-oauth-rfc7523bis-11: an operator said so. */
+  legacyAssertionAudience: boolean().notNull().default(false),
+  /** Whose JWT-SVIDs are this client's (draft-ietf-oauth-spiffe-client-auth-02). */
+  spiffeId: text(),
+  /** Every token it gets is bound to a key (RFC 9449 §5.2). */
+  dpopBoundAccessTokens: boolean().notNull().default(false),
+  /** It pushes its authorization requests (RFC 9126 §6). */
+  requirePushedAuthorizationRequests: boolean().notNull().default(false),
+  /** The types of authorization details it uses (RFC 9396 §10); null: whatever a resource has. */
+  authorizationDetailsTypes: text().array(),
+  /** SHA-256 of its registration access token (RFC 7592 §3). */
+  registrationTokenHash: text(),
+  idJagTargets: jsonb().$type<IdJagTarget[]>().notNull().default([]),
   applicationType: text().$type<"web" | "native">().notNull(),
   redirectUris: text().array().notNull(),
   grantTypes: text().array().notNull(),

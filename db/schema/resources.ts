@@ -1,4 +1,4 @@
-import { jsonb, pgTable, text, timestamp } from "drizzle-orm/pg-core";
+import { boolean, jsonb, pgTable, text, timestamp } from "drizzle-orm/pg-core";
 
 export type Risk = "low" | "medium" | "high";
 export type Role = "member" | "approver" | "admin";
@@ -12,6 +12,18 @@ export type ResourceScope = {
   minimumRole?: Role | undefined;
 };
 
+/**
+ * A type of authorization details at a resource (RFC 9396 §2). `schema` is JSON Schema for one object of the type; in
+ * it `title` is what people read, and `narrowing` says what a smaller value is.
+ */
+export type AuthorizationDetailsType = {
+  type: string;
+  /** What one object of it allows, with `{member}` for its values: "Pay up to {amount} {currency} to {payee}". */
+  words: string;
+  risk: Risk;
+  schema: Record<string, unknown>;
+};
+
 /** Protected resources (MCP servers, APIs). Written by services/resources.ts only. */
 export const resources = pgTable("resources", {
   id: text().primaryKey(),
@@ -22,6 +34,9 @@ export const resources = pgTable("resources", {
   scopes: jsonb().$type<ResourceScope[]>().notNull(),
   /** Clients that act as this resource and may therefore introspect tokens meant for it. */
   introspectionClients: text().array().notNull().default([]),
+  authorizationDetailsTypes: jsonb().$type<AuthorizationDetailsType[]>().notNull().default([]),
+  /** It takes tokens bound to a key only (RFC 9728 §2). */
+  dpopBoundAccessTokensRequired: boolean().notNull().default(false),
   createdAt: timestamp({ withTimezone: true }).notNull(),
   createdBy: text().notNull(),
 });

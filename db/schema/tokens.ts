@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm";
-import { index, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
+import { index, jsonb, pgTable, text, timestamp, uuid } from "drizzle-orm/pg-core";
+import type { AuthorizationDetail } from "./authorization-details";
 
 /** Everything minted from one authorization stands and falls with its family. Written by services/tokens.ts only. */
 export const tokenFamilies = pgTable(
@@ -85,6 +86,14 @@ export const refreshTokens = pgTable(
     grantId: text().notNull(),
     scope: text().array().notNull(),
     resource: text().notNull(),
+    authorizationDetails: jsonb().$type<AuthorizationDetail[]>(),
+    /**
+     * Thumbprint of the key that the access token beside it is bound to; null: to none. A public client proves the same
+     * key again (RFC 9449 §5), a confidential one some key.
+     */
+    jkt: text(),
+    /** Thumbprint of the instance it was issued to (draft-ietf-oauth-attestation-based-client-auth-11 §11.1). */
+    instanceJkt: text(),
     authTime: timestamp({ withTimezone: true }).notNull(),
     amr: text().array().notNull(),
     issuedAt: timestamp({ withTimezone: true }).notNull(),

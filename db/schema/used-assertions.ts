@@ -1,10 +1,12 @@
 import { index, pgTable, text, timestamp } from "drizzle-orm/pg-core";
 
-/** Assertions that were redeemed, so that none is twice. Written by services/used-assertions.ts only. */
+/**
+ * Assertions that were redeemed and proofs that were made, so that none counts twice, on no instance. Written by services/used-assertions.ts only.
+ */
 export const usedAssertions = pgTable(
   "used_assertions",
   {
-    /** SHA-256 of issuer and `jti`. */
+    /** SHA-256 of who made it and its `jti`. */
     key: text().primaryKey(),
     /** When the assertion would be refused anyway. */
     expiresAt: timestamp({ withTimezone: true }).notNull(),

@@ -19,7 +19,8 @@ const shared = {
 
 /**
  * ChatGPT by the document it publishes for everybody, recorded in django-oauth/django-oauth-toolkit#1857
- * and #1845. It prefers private_key_jwt and falls back to none where the server does not offer that.
+ * and #1845. Since August 2026 it signs where the server offers private_key_jwt (Artexis10/exomem#380,
+ * PostHog/posthog#80787).
  */
 export const chatgpt: ClientProfile = {
   id: "chatgpt",
@@ -42,7 +43,7 @@ export const chatgpt: ClientProfile = {
     },
   },
   redirectUris: ["https://chatgpt.com/connector_platform_oauth_redirect"],
-  token: { auth: "none", redirectUri: true, resource: ["url", "url"] },
+  token: { auth: "private_key_jwt", redirectUri: true, resource: ["url", "url"] },
   quirks: ["Q4", "Q19", "Q20", "Q27", "Q30"],
 };
 
@@ -71,6 +72,5 @@ export const chatgptApp: ClientProfile = {
   },
   redirectUris: ["https://chatgpt.com/connector/oauth/kDmjx77UnKOM"],
   token: { auth: "private_key_jwt", redirectUri: true, resource: ["url", "url"] },
-  needs: "private_key_jwt",
   quirks: ["Q19"],
 };

@@ -52,8 +52,6 @@ export type ClientProfile = {
     resource: readonly ResourceForm[];
   };
   refresh: { resource: readonly ResourceForm[]; scope: "none" | "granted" };
-  /** A feature without which this client is refused today. */
-  needs?: "private_key_jwt";
   /** Rows of docs/clients.md that this profile exercises. */
   quirks: readonly string[];
 };

@@ -60,6 +60,7 @@ function run(profile: ClientProfile, broken: Servers = {}): WalkRequest[] {
     redirectUri: "http://localhost:58135/callback",
     // The pair of RFC 7636, appendix B.
     verifier: "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+    sign: ({ aud }) => `signed for ${aud}`,
   });
   const requests: WalkRequest[] = [];
   for (let step = walking.next(); !step.done; ) {

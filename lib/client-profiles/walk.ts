@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { JWT_BEARER_ASSERTION } from "@/lib/oauth/client-assertion";
 import {
   Registered,
   ResourceMetadata,
@@ -16,8 +17,15 @@ export type Walked = { clientId: string; accessToken: string; refreshToken: stri
 
 type Walk<T> = Generator<WalkRequest, T, WalkAnswer>;
 
-/** The MCP server to connect to, where to be sent back to, and the secret of PKCE, which is not a profile's to choose. */
-type Trip = { mcpServer: string; redirectUri: string; verifier: string };
+/** The MCP server to connect to, where to be sent back to, and the secrets, which are not a profile's to choose. */
+type Trip = {
+  mcpServer: string;
+  redirectUri: string;
+  /** Of PKCE. */
+  verifier: string;
+  /** Signs what the client says of itself with its key (RFC 7523 §3). */
+  sign: (assertion: { iss: string; sub: string; aud: string }) => string;
+};
 
 /** What a client has learnt before it sends the person off. */
 type Known = { profile: ClientProfile; trip: Trip; server: ServerMetadata; challenged: readonly string[] };
@@ -111,10 +119,13 @@ function* register(known: Known): Walk<Credentials> {
   const { registration } = profile;
   if (registration.kind === "document") {
     const methods = server.token_endpoint_auth_methods_supported;
-    const offered = profile.token.auth === "none" ? methods.includes("none") : true;
-    if (server.client_id_metadata_document_supported && offered)
+    const { auth } = profile.token;
+    if (server.client_id_metadata_document_supported && methods.includes(auth))
       return { clientId: registration.clientId, secret: undefined };
-    throw new WalkStopped("registration", "The server does not offer client metadata documents with none.");
+    throw new WalkStopped(
+      "registration",
+      `The server does not offer client metadata documents with ${auth}.`,
+    );
   }
   const endpoint = endpointOf(known, "register", server.registration_endpoint);
   if (!endpoint) throw new WalkStopped("registration", "The server has no registration endpoint.");
@@ -182,6 +193,7 @@ function* token(
 ): Walk<TokenResponse> {
   const { profile, trip, server } = known;
   const body = new URLSearchParams(fields);
+  const url = endpointOf(known, "token", server.token_endpoint);
   const headers: Record<string, string> = {
     ...agent(profile.userAgent.oauth),
     accept: "application/json",
@@ -191,10 +203,13 @@ function* token(
     headers.authorization = `Basic ${btoa(`${encodeURIComponent(clientId)}:${encodeURIComponent(secret)}`)}`;
   } else {
     body.set("client_id", clientId);
+    if (profile.token.auth === "private_key_jwt") {
+      body.set("client_assertion_type", JWT_BEARER_ASSERTION);
+      body.set("client_assertion", trip.sign({ iss: clientId, sub: clientId, aud: url }));
+    }
     if (secret !== undefined) body.set("client_secret", secret);
   }
   addResources(body, resources, trip);
-  const url = endpointOf(known, "token", server.token_endpoint);
   const answer = yield { step, method: "POST", url, headers, body: body.toString() };
   return read(TokenResponse, step, answer, 200);
 }

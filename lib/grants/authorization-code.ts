@@ -3,7 +3,7 @@ import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { isCodeVerifier, matchesChallenge } from "@/lib/oauth/pkce";
 import { matchesRedirectUri } from "@/lib/oauth/redirect-uri";
-import { formatScope, intersectScope } from "@/lib/oauth/scope";
+import { intersectScope } from "@/lib/oauth/scope";
 import {
   type AuthorizationCode,
   consumeCode,
@@ -18,7 +18,7 @@ import { mintAccessToken } from "@/lib/services/issuing";
 import { mintRefreshToken, storeRefreshToken } from "@/lib/services/refresh-tokens";
 import { meansResource, scopeOfRole } from "@/lib/services/targets";
 import { killReplayedFamily, newFamily, storeAccessToken, storeFamily } from "@/lib/services/tokens";
-import { defineGrant, type TokenResponse } from "./grant";
+import { defineGrant, issuedToken, type TokenRequest, type TokenResponse } from "./grant";
 import { oneResource } from "./one-resource";
 
 const INVALID_CODE =
@@ -34,7 +34,8 @@ export const authorizationCode = defineGrant({
     redirect_uri: z.string().optional(),
   }),
 
-  async handle(ctx, { client, params, resources, address }) {
+  async handle(ctx, request) {
+    const { client, params, resources, address, jkt } = request;
     const code = await findCode(ctx, params.code, client.clientId);
     if (!code) throw new OAuthError("invalid_grant", INVALID_CODE);
     if (code.usedAt) return refuseUsed(ctx, code, params.code_verifier, address);
@@ -45,8 +46,9 @@ export const authorizationCode = defineGrant({
       throw new OAuthError("invalid_target", `This code is for ${code.resource}.`);
     }
     await checkVerifier(ctx, code, params.code_verifier);
+    checkKey(code, jkt);
     const scope = [...(await remainingScope(ctx, code))];
-    return (await redeem(ctx, client, { ...code, scope }, address)) ?? refuseReplay(ctx, code, address);
+    return (await redeem(ctx, { ...code, scope }, request)) ?? refuseReplay(ctx, code, address);
   },
 });
 
@@ -77,6 +79,14 @@ async function checkVerifier(
   throw new OAuthError("invalid_grant", "code_verifier does not match the code_challenge of this code.");
 }
 
+/** A code that was asked for with a key is redeemed with that key (RFC 9449 §10). */
+function checkKey({ dpopJkt }: AuthorizationCode, jkt: string | undefined): void {
+  if (dpopJkt === null || dpopJkt === jkt) return;
+  if (jkt === undefined)
+    throw new OAuthError("invalid_dpop_proof", "Send a DPoP proof: this code is bound to a key.");
+  throw new OAuthError("invalid_grant", "This code is bound to another key than the DPoP proof's.");
+}
+
 /** What is left of the code's scope: the person may have narrowed or stopped the app since they answered. */
 async function remainingScope(ctx: Context, code: AuthorizationCode): Promise<readonly string[]> {
   const live = await findGrant(ctx, code.grantId);
@@ -94,12 +104,12 @@ async function remainingScope(ctx: Context, code: AuthorizationCode): Promise<re
 /** Everything that comes of the code, in one transaction; undefined when another redemption was first. */
 async function redeem(
   ctx: Context,
-  client: Client,
   code: AuthorizationCode,
-  address: string,
+  { client, address, jkt, instanceJkt }: TokenRequest<unknown>,
 ): Promise<TokenResponse | undefined> {
   const { approvalId, familyId, grantId, clientId, userId, resource, scope, authTime, amr } = code;
   const ttl = ctx.settings.interactiveAccessTokenTtl;
+  const authorizationDetails = code.authorizationDetails ?? undefined;
   const subject = `user:${userId}`;
   const family = newFamily(ctx, { id: familyId, grantId, clientId, approvalId });
   // Signed before the transaction: inside it, the signer's own look at the database would wait for it to end.
@@ -115,6 +125,8 @@ async function redeem(
     familyId,
     authTime,
     amr,
+    jkt,
+    authorizationDetails,
   });
   const refresh = client.grantTypes.includes("refresh_token")
     ? mintRefreshToken(ctx, {
@@ -126,6 +138,9 @@ async function redeem(
         resource,
         authTime,
         amr,
+        authorizationDetails: code.authorizationDetails,
+        jkt: jkt ?? null,
+        instanceJkt: instanceJkt ?? null,
         familyExpiresAt: family.expiresAt,
       })
     : undefined;
@@ -154,10 +169,7 @@ async function redeem(
   ctx.defer(() => touchGrantUse(ctx, grantId));
   ctx.defer(() => touchClient(ctx, client));
   return {
-    access_token: access.token,
-    token_type: "Bearer",
-    expires_in: ttl,
-    scope: formatScope(scope),
+    ...issuedToken({ token: access.token, jkt, ttl, scope, authorizationDetails }),
     ...(refresh ? { refresh_token: refresh.token } : {}),
   };
 }

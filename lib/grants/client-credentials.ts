@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { OAuthError } from "@/lib/errors";
-import { formatScope, parseScope } from "@/lib/oauth/scope";
+import { parseScope } from "@/lib/oauth/scope";
 import { touchClient } from "@/lib/services/clients";
 import { mintAccessToken } from "@/lib/services/issuing";
 import { ownScope, requestedScope, resolveTarget } from "@/lib/services/targets";
-import { defineGrant } from "./grant";
+import { defineGrant, issuedToken } from "./grant";
 import { oneResource } from "./one-resource";
 
 /** A client acts for itself (RFC 6749 §4.4); no refresh token, it can ask again (§4.4.3). */
@@ -13,7 +13,7 @@ export const clientCredentials = defineGrant({
 
   params: z.object({ scope: z.string().optional() }),
 
-  async handle(ctx, { client, authMethod, params, resources, address }) {
+  async handle(ctx, { client, authMethod, params, resources, address, jkt }) {
     // "The client credentials grant type MUST only be used by confidential clients."
     if (authMethod === "none") {
       throw new OAuthError(
@@ -33,6 +33,7 @@ export const clientCredentials = defineGrant({
       scope,
       audience: target.resource,
       ttl,
+      jkt,
     });
     await ctx.appendIssued({
       row: minted.row,
@@ -46,7 +47,7 @@ export const clientCredentials = defineGrant({
       },
     });
     ctx.defer(() => touchClient(ctx, client));
-    return { access_token: minted.token, token_type: "Bearer", expires_in: ttl, scope: formatScope(scope) };
+    return issuedToken({ token: minted.token, jkt, ttl, scope });
   },
 });
 

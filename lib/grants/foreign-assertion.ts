@@ -2,8 +2,8 @@ import type { Context } from "@/lib/context";
 import { type ErrorCode, OAuthError } from "@/lib/errors";
 import { decodeAssertion } from "@/lib/oauth/assertion";
 import { identityOf, type VerifiedAssertion, verifyAssertion } from "@/lib/services/assertions";
+import type { Use } from "@/lib/services/used-assertions";
 import { linkPerson, mayComeIn, newPersonId, type User } from "@/lib/services/users";
-import type { Use } from "./once";
 
 /** Verifies what another server asserts, with nothing in it that we would have to obey and cannot. */
 export async function verifyForeign(
@@ -27,7 +27,6 @@ function refuseOwn({ settings }: Context, token: string, code: ErrorCode): void 
 
 /** A limit that is not understood is not ignored: the token would say more than the assertion. */
 const LIMITS = {
-  cnf: "Get an assertion without cnf: this server cannot check yet that the caller holds its key.",
   authorization_details:
     "Get an assertion without authorization_details: this server knows no types of them.",
   requested_cnf: "Get an assertion without requested_cnf: this server binds no tokens to keys yet.",
@@ -40,6 +39,24 @@ function refuseLimits({ claims }: VerifiedAssertion, code: ErrorCode): void {
   for (const [name, description] of Object.entries(LIMITS))
     if (claims[name] !== undefined)
       throw new OAuthError(code, description, { reason: `the assertion has ${name}` });
+}
+
+/**
+ * Refuses an assertion that is bound to another key than the request proves to hold: "the client MUST … prove possession
+ * of the key" (draft-ietf-oauth-identity-assertion-authz-grant-04 §4.4.1, RFC 7800 §3.1); a key we cannot compare binds all the same.
+ */
+export function requireKeyOf({ claims }: VerifiedAssertion, jkt: string | undefined, code: ErrorCode): void {
+  if (claims.cnf === undefined) return;
+  const { jkt: bound } = Object(claims.cnf) as { jkt?: unknown };
+  if (typeof bound !== "string" || Object.keys(Object(claims.cnf)).length !== 1) {
+    throw new OAuthError(code, "Get an assertion whose cnf is a jkt: this server compares no other keys.", {
+      reason: "cnf is no jkt",
+    });
+  }
+  if (bound === jkt) return;
+  throw new OAuthError(code, "Send a DPoP proof with the key that the assertion is bound to.", {
+    reason: jkt === undefined ? "no proof" : "another key",
+  });
 }
 
 /** A server of our kind names its agents so: taken for a person, one would seem to have a human at the root (D7). */

@@ -1,8 +1,5 @@
 import { type Context, inTransaction } from "@/lib/context";
-import { redeemOnce } from "@/lib/services/used-assertions";
-
-/** What is good for one use. */
-export type Use = Parameters<typeof redeemOnce>[1];
+import { redeemOnce, type Use } from "@/lib/services/used-assertions";
 
 /** Does what comes of something and uses it up, both or neither; false: another request was first (RFC 7523 §3). */
 export const once = (ctx: Context, use: Use, work: (tx: Context) => Promise<void>): Promise<boolean> =>

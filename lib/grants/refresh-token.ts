@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
-import { formatScope, intersectScope, narrowScope, parseScope } from "@/lib/oauth/scope";
+import { intersectScope, narrowScope, parseScope } from "@/lib/oauth/scope";
 import { deriveKey, open, seal } from "@/lib/secret-key";
 import { type Client, touchClient } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
@@ -18,7 +18,7 @@ import {
 } from "@/lib/services/refresh-tokens";
 import { meansResource, meantScope, scopeOfRole } from "@/lib/services/targets";
 import { killReplayedFamily, storeAccessToken } from "@/lib/services/tokens";
-import { defineGrant, type TokenRequest, type TokenResponse } from "./grant";
+import { defineGrant, issuedToken, type TokenRequest, type TokenResponse } from "./grant";
 import { oneResource } from "./one-resource";
 
 type Params = { refresh_token: string; scope?: string | undefined };
@@ -39,6 +39,7 @@ export const refreshToken = defineGrant({
     if (!state || state.token.clientId !== request.client.clientId || !isRefreshTokenLive(ctx.now(), state)) {
       throw new OAuthError("invalid_grant", INVALID_TOKEN);
     }
+    checkKey(state.token, request);
     // Before anything else of the request: a replay is one, whatever it asks for.
     if (state.token.usedAt) return repeat(ctx, state, request);
     const scope = await remainingScope(ctx, state, request.params.scope);
@@ -51,6 +52,26 @@ export const refreshToken = defineGrant({
     return repeat(ctx, now, request);
   },
 });
+
+/**
+ * "refresh tokens issued to public clients MUST be bound to the public key"; a confidential client is known by its
+ * authentication and may take a new key, but never goes back to bearer tokens (RFC 9449 §5).
+ */
+function checkKey(
+  { jkt, instanceJkt }: RefreshTokenState["token"],
+  { client, jkt: proven, instanceJkt: instance }: TokenRequest<Params>,
+): void {
+  if (instanceJkt !== null && instanceJkt !== instance)
+    throw new OAuthError("invalid_grant", "This refresh token was issued to another instance of the client.");
+  if (jkt === null) return;
+  if (proven === undefined)
+    throw new OAuthError("invalid_dpop_proof", "Send a DPoP proof: this refresh token is bound to a key.");
+  if (proven !== jkt && client.tokenEndpointAuthMethod === "none")
+    throw new OAuthError(
+      "invalid_grant",
+      "This refresh token is bound to another key than the DPoP proof's.",
+    );
+}
 
 /** Without `scope` everything that is left of the grant (client quirk Q29); never more than the token held. */
 async function remainingScope(
@@ -86,6 +107,7 @@ async function rotate(
   const { clientId, userId, familyId, grantId, resource, authTime, amr } = token;
   const ttl = ctx.settings.interactiveAccessTokenTtl;
   const subject = `user:${userId}`;
+  const authorizationDetails = token.authorizationDetails ?? undefined;
   // Signed before the transaction: inside it, the signer's own look at the database would wait for it to end.
   const access = await mintAccessToken(ctx, {
     grantType: "refresh_token",
@@ -99,15 +121,20 @@ async function rotate(
     familyId,
     authTime,
     amr,
+    jkt: request.jkt,
+    authorizationDetails,
   });
   // The refresh token keeps the scope it had: a narrower access token is no smaller grant (RFC 6749 §6).
   const kept = { familyId, clientId, userId, grantId, scope: token.scope, resource, authTime, amr };
-  const successor = mintRefreshToken(ctx, { ...kept, familyExpiresAt: family.expiresAt });
+  const successor = mintRefreshToken(ctx, {
+    ...kept,
+    authorizationDetails: token.authorizationDetails,
+    jkt: request.jkt ?? null,
+    instanceJkt: token.instanceJkt,
+    familyExpiresAt: family.expiresAt,
+  });
   const response: TokenResponse = {
-    access_token: access.token,
-    token_type: "Bearer",
-    expires_in: ttl,
-    scope: formatScope(scope),
+    ...issuedToken({ token: access.token, jkt: request.jkt, ttl, scope, authorizationDetails }),
     refresh_token: successor.token,
   };
   const rotation = {
@@ -141,10 +168,10 @@ const overlap = ({ settings }: Context, client: Client): number =>
   DEFAULT_OVERLAP[client.tokenEndpointAuthMethod === "none" ? "public" : "confidential"];
 
 /** What a repeat has to carry again to be taken for the same request. */
-function requestDigest({ authMethod, params, resources }: TokenRequest<Params>): string {
-  return createHash("sha256")
-    .update(JSON.stringify([authMethod, params.scope ?? null, resources]))
-    .digest("base64url");
+function requestDigest({ authMethod, params, resources, jkt }: TokenRequest<Params>): string {
+  // Without a key as before, so that answers kept by an earlier release are still found.
+  const request = [authMethod, params.scope ?? null, resources, ...(jkt === undefined ? [] : [jkt])];
+  return createHash("sha256").update(JSON.stringify(request)).digest("base64url");
 }
 
 /** A used token again: the same answer within the overlap, the end of the family after it. */

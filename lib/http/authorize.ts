@@ -1,17 +1,15 @@
 import type { Context } from "@/lib/context";
 import { isOAuthError, OAuthError } from "@/lib/errors";
-import { clientAndRedirect, parseAuthorizationRequest, stateOf } from "@/lib/oauth/authorization-request";
+import { clientAndRedirect, stateOf } from "@/lib/oauth/authorization-request";
 import { authorizationResponse } from "@/lib/oauth/authorization-response";
-import { isDocumentClientId } from "@/lib/oauth/client-id-document";
-import { matchesRedirectUri } from "@/lib/oauth/redirect-uri";
 import { type Approval, decideConsent, openApproval, requestConsent } from "@/lib/services/approvals";
-import { resolveDocumentClient } from "@/lib/services/client-documents";
-import { type Client, findClient } from "@/lib/services/clients";
+import type { Client } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { findStandingGrant } from "@/lib/services/grants";
-import { addressKey } from "@/lib/services/rate-limits";
+import { isPushedRequestUri, takePushedRequest } from "@/lib/services/pushed-requests";
 import { isFresh, type SignedIn } from "@/lib/services/sessions";
-import { grantableScope, requestedScope, resolveTarget, scopeOfRole } from "@/lib/services/targets";
+import { scopeOfRole } from "@/lib/services/targets";
+import { type Asker, identifyAsker, validRequest } from "./authorization-request";
 import type { Call } from "./call";
 import { browserCookieName, setCookie } from "./cookies";
 import { readFormParams } from "./form";
@@ -20,75 +18,47 @@ import { browserOfCall, loginPath, seeOther, sessionOf } from "./session";
 /** Authorization endpoint (RFC 6749 §3.1): keeps the validated request and sends the person to answer it. */
 export async function authorizeEndpoint(ctx: Context, call: Call): Promise<Response> {
   const { request } = call;
-  const params = request.method === "POST" ? await readFormParams(request) : call.url.searchParams;
+  const sent = request.method === "POST" ? await readFormParams(request) : call.url.searchParams;
+  const params = isPushed(sent) ? await pushedParams(ctx, sent) : sent;
   // Until both are known to belong together, refusals are a page of ours and no redirect (RFC 6749 §4.1.2.1).
-  const { client, redirectUri } = await identify(ctx, call, params);
+  const asker = await identifyAsker(ctx, call, params);
   try {
-    return await begin(ctx, call, client, redirectUri, params);
+    if (!isPushed(sent)) requireUnpushed(ctx, asker.client);
+    return await begin(ctx, call, asker, params);
   } catch (error) {
     if (!isOAuthError(error) || error.status >= 429) throw error;
-    await recordRefusal(ctx, call, client, error);
-    return seeOther(errorRedirect(ctx, redirectUri, stateOf(params), error));
+    await recordRefusal(ctx, call, asker.client, error);
+    return seeOther(errorRedirect(ctx, asker.redirectUri, stateOf(params), error));
   }
 }
 
-async function identify(
-  ctx: Context,
-  call: Call,
-  params: URLSearchParams,
-): Promise<{ client: Client; redirectUri: string }> {
-  const { clientId, redirectUri } = clientAndRedirect(params);
-  const client = isDocumentClientId(clientId)
-    ? await resolveDocumentClient(ctx, clientId, addressKey(call.address))
-    : await findClient(ctx, clientId);
-  if (client?.status !== "active") {
-    throw new OAuthError(
-      "invalid_client",
-      "The app that sent you here is not registered, or no longer. Remove this server from the app and add it again.",
-    );
-  }
-  const [only, ...more] = client.redirectUris;
-  // OAuth 2.1 §4.1.1 lets the parameter be left out when there is only one to choose.
-  const chosen = redirectUri ?? (more.length === 0 ? only : undefined);
-  if (chosen === undefined || !matchesRedirectUri(client.redirectUris, chosen)) {
-    throw new OAuthError(
-      "invalid_redirect_uri",
-      "The address this app wants the answer sent to is not one it registered, so nothing was sent. Tell the maker of the app.",
-    );
-  }
-  return { client, redirectUri: chosen };
+const isPushed = (params: URLSearchParams): boolean => isPushedRequestUri(params.get("request_uri") ?? "");
+
+/** "the authorization server MUST … ignore" what stands beside request_uri but for client_id (RFC 9126 §4, RFC 9101 §5). */
+async function pushedParams(ctx: Context, sent: URLSearchParams): Promise<URLSearchParams> {
+  const { clientId } = clientAndRedirect(sent);
+  const pushed = await takePushedRequest(ctx, { uri: sent.get("request_uri") ?? "", clientId });
+  if (pushed) return pushed;
+  throw new OAuthError(
+    "invalid_request_uri",
+    "This link was used already, or is too old. Go back to the app and start again there.",
+  );
 }
 
-async function begin(
-  ctx: Context,
-  call: Call,
-  client: Client,
-  redirectUri: string,
-  params: URLSearchParams,
-): Promise<Response> {
-  if (!client.grantTypes.includes("authorization_code")) {
-    throw new OAuthError("unauthorized_client", "This client is not registered for authorization_code.");
-  }
-  const { resources, scope: asked, ...request } = parseAuthorizationRequest(params);
-  const target = await resolveTarget(ctx, client, resources[0]);
+/** "the authorization server … MUST" refuse what was not pushed where that is required (RFC 9126 §5, §6). */
+function requireUnpushed({ settings }: Context, client: Client): void {
+  if (!settings.requirePar && !client.requirePushedAuthorizationRequests) return;
+  throw new OAuthError("invalid_request", "Push the request to /par first, and send its request_uri here.");
+}
+
+async function begin(ctx: Context, call: Call, asker: Asker, params: URLSearchParams): Promise<Response> {
+  const { client } = asker;
   const by = await sessionOf(ctx, call.request);
-  const grantable = grantableScope(ctx, { client, target, asked, ...(by ? { role: by.user.role } : {}) });
-  const scope = requestedScope(grantable, asked, client.scope ?? []);
-  const { prompt, maxAge, codeChallenge, state, nonce } = request;
-  const stored = {
-    crossSite: cameFromAnotherSite(call),
-    redirectUri,
-    state,
-    codeChallenge,
-    nonce,
-    prompt: [...prompt],
-    maxAge,
-    resource: target.resource,
-    scope: [...scope],
-  };
+  const valid = await validRequest(ctx, asker, params, by);
+  const stored = { crossSite: cameFromAnotherSite(call), ...valid };
   const { browser, isNew } = browserOfCall(ctx, call);
   const question = { kind: client.kind, clientId: client.clientId, request: stored, createdAt: ctx.now() };
-  if (prompt.includes("none")) await requireSilence(ctx, call, question, by);
+  if (valid.prompt.includes("none")) await requireSilence(ctx, call, question, by);
   const approval = await requestConsent(ctx, { client, request: stored, browser });
   const cookies = isNew ? [setCookie(ctx.settings, browserCookieName(ctx.settings), browser)] : [];
   return nextStep(ctx, call, { approval, by, browser, cookies });

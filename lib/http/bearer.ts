@@ -1,49 +1,114 @@
 import type { Context } from "@/lib/context";
-import { OAuthError } from "@/lib/errors";
-import { bearerChallenge } from "@/lib/oauth/challenge";
+import { type ErrorCode, OAuthError } from "@/lib/errors";
+import { bearerChallenge, dpopChallenge } from "@/lib/oauth/challenge";
+import { DPOP_ALGORITHMS } from "@/lib/oauth/dpop-proof";
 import { protectedResourceMetadataUrl } from "@/lib/oauth/protected-resource";
+import { requiresBoundTokens } from "@/lib/services/resources";
 import { type LiveToken, verifyAccessToken } from "@/lib/services/token-state";
 import type { Call } from "./call";
+import { verifyProof } from "./dpop";
 
-/** The bearer of a request to one of our own resources, or a challenge that says how to become one (RFC 6750 §3). */
-export async function authenticateBearer(
-  ctx: Context,
-  { request }: Call,
-  { resource, scope }: { resource: string; scope?: readonly string[] },
-): Promise<LiveToken> {
-  const resourceMetadata = protectedResourceMetadataUrl(resource);
-  const token = bearerToken(request.headers.get("authorization"));
-  if (token === undefined) {
+type Wanted = { resource: string; scope?: readonly string[] };
+
+/**
+ * Whoever holds the access token of a request to one of our own resources, or a challenge that says how to get one
+ * (RFC 6750 §3). A token that is bound to a key counts only with a proof of that key (RFC 9449 §7).
+ */
+export async function authenticateBearer(ctx: Context, call: Call, wanted: Wanted): Promise<LiveToken> {
+  const needsKey = ctx.settings.requireDpop || (await requiresBoundTokens(ctx, wanted.resource));
+  const presented = presentedToken(call.request.headers.get("authorization"));
+  if (presented === undefined) {
     // "the resource server SHOULD NOT include an error code" when no credentials were sent (RFC 6750 §3.1).
     throw new OAuthError("invalid_token", "Send an access token of this server as Authorization: Bearer.", {
-      headers: { "www-authenticate": bearerChallenge({ resourceMetadata, scope }) },
+      headers: { "www-authenticate": challengesOf(wanted, needsKey ? ["Bearer", "DPoP"] : ["Bearer"]) },
     });
   }
+  let schemes: readonly Scheme[] = [presented.scheme];
   try {
-    const bearer = await verifyAccessToken(ctx, token);
-    if (bearer.claims.aud !== resource) {
+    const bearer = await verifyAccessToken(ctx, presented.token);
+    if (bearer.claims.aud !== wanted.resource) {
       throw new OAuthError(
         "invalid_token",
-        `The token is for ${bearer.claims.aud}. Ask for one with resource=${resource}.`,
+        `The token is for ${bearer.claims.aud}. Ask for one with resource=${wanted.resource}.`,
       );
     }
+    const jkt = bearer.claims.cnf?.jkt;
+    if (jkt !== undefined || needsKey) schemes = ["DPoP"];
+    await requireKey(ctx, call, presented, { jkt, needsKey });
     return bearer;
   } catch (error) {
-    throw challenged(error, resourceMetadata, scope);
+    throw challenged(error, wanted, schemes);
   }
 }
 
-function challenged(error: unknown, resourceMetadata: string, scope: readonly string[] | undefined): unknown {
-  if (!(error instanceof OAuthError) || error.code !== "invalid_token") return error;
-  const { description, options } = error;
-  const challenge = bearerChallenge({ resourceMetadata, scope, error: "invalid_token", description });
-  return new OAuthError("invalid_token", description, {
+type Scheme = "Bearer" | "DPoP";
+type Presented = { scheme: Scheme; token: string };
+
+/** A bound token never serves as a bearer token, nor a bearer token as a bound one (RFC 9449 §7.1, §7.2). */
+async function requireKey(
+  ctx: Context,
+  call: Call,
+  { scheme, token }: Presented,
+  { jkt, needsKey }: { jkt: string | undefined; needsKey: boolean },
+): Promise<void> {
+  if (jkt === undefined) {
+    if (scheme === "Bearer" && !needsKey) return;
+    const instead = needsKey ? "Get one that is bound to a key (DPoP)." : "Send it as Authorization: Bearer.";
+    throw new OAuthError("invalid_token", `The token is bound to no key. ${instead}`);
+  }
+  if (scheme === "Bearer") {
+    throw new OAuthError(
+      "invalid_token",
+      "The token is bound to a key: send it as Authorization: DPoP, with a proof.",
+    );
+  }
+  const proven = await verifyProof(ctx, call, token);
+  if (proven === jkt) return;
+  throw new OAuthError(
+    "invalid_dpop_proof",
+    proven === undefined
+      ? "Send a DPoP proof with the token: it is bound to a key."
+      : "The DPoP proof is made with another key than the one the token is bound to.",
+  );
+}
+
+type Told = { error?: ErrorCode; description?: string };
+
+/** One challenge for each scheme; clients that know only bearer tokens read the first (client quirk Q8). */
+const challengesOf = (
+  { resource, scope }: Wanted,
+  schemes: readonly Scheme[],
+  { error, description }: Told = {},
+): string =>
+  schemes
+    .map((scheme) =>
+      scheme === "DPoP"
+        ? dpopChallenge({ algorithms: DPOP_ALGORITHMS, error, description })
+        : bearerChallenge({
+            ...{ resourceMetadata: protectedResourceMetadataUrl(resource), scope },
+            ...{ error, description },
+          }),
+    )
+    .join(", ");
+
+/** What a challenge can tell; the rest is no matter of the token. */
+const CHALLENGED: readonly string[] = ["invalid_token", "invalid_dpop_proof", "use_dpop_nonce"];
+
+/** The same refusal as 401, with the challenge of the scheme that the token needs. */
+function challenged(error: unknown, wanted: Wanted, schemes: readonly Scheme[]): unknown {
+  if (!(error instanceof OAuthError) || !CHALLENGED.includes(error.code)) return error;
+  const { code, description, options } = error;
+  const challenge = challengesOf(wanted, schemes, { error: code, description });
+  return new OAuthError(code, description, {
     ...options,
-    headers: { "www-authenticate": challenge },
+    status: 401,
+    headers: { ...options.headers, "www-authenticate": challenge },
   });
 }
 
-/** "Bearer" 1*SP b64token (RFC 6750 §2.1); everything else is no bearer token, also two of them. */
-function bearerToken(header: string | null): string | undefined {
-  return header === null ? undefined : /^Bearer +([\w.~+/-]+=*)$/i.exec(header)?.[1];
+/** scheme 1*SP token68 (RFC 9110 §11.4); everything else is no token, also two of them. */
+function presentedToken(header: string | null): Presented | undefined {
+  const [, scheme, token] = /^(Bearer|DPoP) +([\w.~+/-]+=*)$/i.exec(header ?? "") ?? [];
+  if (scheme === undefined || token === undefined) return undefined;
+  return { scheme: scheme.toLowerCase() === "dpop" ? "DPoP" : "Bearer", token };
 }

@@ -12,7 +12,7 @@ import {
   setClientStatus,
 } from "@/lib/services/clients";
 import type { Call } from "./call";
-import { AUTH_METHODS } from "./client-auth";
+import { AUTH_METHODS } from "./client-auth/index";
 import { json, parseJsonAs, readJson, readJsonAs } from "./json";
 import { requireOperator } from "./operator";
 

@@ -6,6 +6,7 @@ import { addressKey, type BucketName } from "@/lib/services/rate-limits";
 import type { Call, Method, Peer, Route } from "./call";
 import { corsHeaders, preflight } from "./cors";
 import { isDenial, recordDenial } from "./denials";
+import { currentDpopNonce } from "./dpop";
 import { refusalResponse, toRefusal } from "./errors";
 import { callerAddress, isLocalRequest } from "./peer";
 
@@ -106,6 +107,9 @@ function finish(ctx: Context, route: Route, { request }: Call, response: Respons
   headers.set("x-request-id", requestId);
   headers.set("x-content-type-options", "nosniff");
   if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
+  // Also on success, so that a client always has a recent one (RFC 9449 §8.2).
+  if (request.headers.has("dpop") && !headers.has("dpop-nonce"))
+    headers.set("dpop-nonce", currentDpopNonce(ctx));
   if (route.cors) for (const [name, value] of corsHeaders(ctx.settings, request)) headers.append(name, value);
   if (ctx.settings.serverUrl.startsWith("https:")) {
     headers.set("strict-transport-security", "max-age=63072000; includeSubDomains");

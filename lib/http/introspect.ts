@@ -6,7 +6,7 @@ import { findRefreshToken, isRefreshTokenLive } from "@/lib/services/refresh-tok
 import { findRegisteredResource } from "@/lib/services/resources";
 import { verifyAccessToken } from "@/lib/services/token-state";
 import type { Call } from "./call";
-import { authenticateClient } from "./client-auth";
+import { authenticateClient } from "./client-auth/index";
 import { readForm } from "./form";
 import { json } from "./json";
 import { requireOperator } from "./operator";
@@ -59,7 +59,7 @@ async function accessTokenAnswer(ctx: Context, call: Call, caller: Caller, token
       active: true,
       ...claims,
       scope: formatScope(scope),
-      token_type: "Bearer",
+      token_type: claims.cnf ? "DPoP" : "Bearer",
       ...(username ? { username } : {}),
     };
   } catch (error) {

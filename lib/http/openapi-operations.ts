@@ -44,7 +44,7 @@ const token: Operation = {
   summary: "Redeem a code, refresh, or act for yourself",
   tag: "Tokens",
   spec: "RFC 6749 §3.2",
-  also: ["RFC 7636", "RFC 8707", "RFC 9068", "RFC 9700"],
+  also: ["RFC 7636", "RFC 8707", "RFC 9068", "RFC 9449", "RFC 9700"],
   form: "TokenRequest",
   answers: { 200: "TokenResponse" },
   errors: [
@@ -55,6 +55,8 @@ const token: Operation = {
     "unsupported_grant_type",
     "invalid_scope",
     "invalid_target",
+    "invalid_dpop_proof",
+    "use_dpop_nonce",
   ],
   security: "client",
 };
@@ -90,6 +92,24 @@ const revoke: Operation = {
   form: "TokenForm",
   answers: { 200: "empty" },
   errors: ["invalid_request", "invalid_client"],
+  security: "client",
+};
+const par: Operation = {
+  summary: "Push an authorization request",
+  tag: "Authorization",
+  spec: "RFC 9126 §2",
+  also: ["RFC 9449 §10.1"],
+  form: "PushedRequest",
+  answers: { 201: "Pushed" },
+  errors: [
+    "invalid_request",
+    "invalid_client",
+    "unauthorized_client",
+    "invalid_scope",
+    "invalid_target",
+    "invalid_dpop_proof",
+    "use_dpop_nonce",
+  ],
   security: "client",
 };
 const serverMetadata: Operation = {
@@ -158,6 +178,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   },
   "POST /token": token,
   "POST /register": register,
+  "POST /par": par,
   "POST /introspect": introspect,
   "POST /revoke": revoke,
   "GET /oauth/authorize": { ...authorize, query: "AuthorizationRequest" },

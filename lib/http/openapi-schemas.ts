@@ -19,6 +19,8 @@ const list = <Item extends z.ZodType>(item: Item) => z.object({ items: z.array(i
 const clientFields = {
   client_id: z.string().optional().describe("Where the client does not authenticate by HTTP Basic"),
   client_secret: z.string().optional(),
+  client_assertion_type: z.string().optional(),
+  client_assertion: z.string().optional().describe("Where the client authenticates by a JWT (RFC 7523 §2.2)"),
 };
 const resource = z.string().optional().describe("What the token is for (RFC 8707 §2)");
 const csrf = z.string().describe("From the page whose form this is");
@@ -58,21 +60,31 @@ const secret = {
   client_secret_expires_at: z.int().optional(),
 };
 
+const AuthorizationRequest = z.object({
+  response_type: z.literal("code"),
+  client_id: z.string().describe("A registered identifier, or the address of a client metadata document"),
+  redirect_uri: z.string().optional(),
+  code_challenge: z.string().describe("Base64url of the SHA-256 of the verifier (RFC 7636 §4.2)"),
+  code_challenge_method: z.literal("S256"),
+  scope: z.string().optional(),
+  state: z.string().optional(),
+  resource,
+  prompt: z.string().optional(),
+  max_age: z.int().optional().describe("Seconds"),
+  nonce: z.string().optional(),
+  dpop_jkt: z.string().optional().describe("Thumbprint of the key to bind the code to (RFC 9449 §10)"),
+});
+
 /** What requests carry, by the name it has in the document; the handlers read with the same schemas. */
 export const requestSchemas = {
-  AuthorizationRequest: z.object({
-    response_type: z.literal("code"),
-    client_id: z.string().describe("A registered identifier, or the address of a client metadata document"),
-    redirect_uri: z.string().optional(),
-    code_challenge: z.string().describe("Base64url of the SHA-256 of the verifier (RFC 7636 §4.2)"),
-    code_challenge_method: z.literal("S256"),
-    scope: z.string().optional(),
-    state: z.string().optional(),
-    resource,
-    prompt: z.string().optional(),
-    max_age: z.int().optional().describe("Seconds"),
-    nonce: z.string().optional(),
-  }),
+  AuthorizationRequest: z.union([
+    AuthorizationRequest,
+    z.object({
+      client_id: z.string(),
+      request_uri: z.string().describe("As /par gave it out (RFC 9126 §4)"),
+    }),
+  ]),
+  PushedRequest: AuthorizationRequest.extend({ ...clientFields }),
   TokenRequest: z.union(
     grants.map(({ grantType, params }) =>
       z.intersection(z.object({ grant_type: z.literal(grantType), resource, ...clientFields }), params),
@@ -112,12 +124,13 @@ export const requestSchemas = {
 export const answerSchemas = {
   TokenResponse: z.object({
     access_token: z.string(),
-    token_type: z.enum(["Bearer", "N_A"]),
+    token_type: z.enum(["Bearer", "DPoP", "N_A"]),
     issued_token_type: z.string().optional().describe("Where tokens were exchanged (RFC 8693 §2.2.1)"),
     expires_in: z.int().describe("Seconds"),
     scope: z.string(),
     refresh_token: z.string().optional(),
   }),
+  Pushed: z.object({ request_uri: z.string(), expires_in: z.int().describe("Seconds") }),
   Introspection: z.looseObject({
     active: z.boolean(),
     scope: z.string().optional(),

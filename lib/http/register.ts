@@ -9,7 +9,7 @@ import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { registerClient } from "@/lib/services/clients";
 import { listResources } from "@/lib/services/resources";
 import type { Call } from "./call";
-import { AUTH_METHODS } from "./client-auth";
+import { AUTH_METHODS } from "./client-auth/index";
 import { json, readJson } from "./json";
 import { requireOperator } from "./operator";
 

@@ -22,6 +22,7 @@ const Scope = z.strictObject({
 const Identifier = z.url({ protocol: /^https?$/ }).max(1024);
 const Aliases = z.array(Identifier).max(20);
 const Scopes = z.array(Scope).max(100);
+const DpopRequired = z.boolean().describe("It takes tokens bound to a key (DPoP) and no bearer tokens");
 const IntrospectionClients = z
   .array(z.string().max(1024))
   .max(20)
@@ -33,6 +34,7 @@ export const NewResource = z.strictObject({
   scopes: Scopes.default([]),
   aliases: Aliases.default([]),
   introspection_clients: IntrospectionClients.default([]),
+  dpop_bound_access_tokens_required: DpopRequired.default(false),
 });
 
 /** What an operator may change of a resource; a list replaces the one before. */
@@ -42,6 +44,7 @@ export const ResourcePatch = z
     scopes: Scopes.optional(),
     aliases: Aliases.optional(),
     introspection_clients: IntrospectionClients.optional(),
+    dpop_bound_access_tokens_required: DpopRequired.optional(),
   })
   .refine((changes) => Object.keys(changes).length > 0, "must name what changes")
   .meta({ minProperties: 1 });
@@ -51,11 +54,15 @@ export async function createResourceEndpoint(ctx: Context, call: Call): Promise<
   const actor = await requireOperator(ctx, call);
   const {
     introspection_clients: introspectionClients,
+    dpop_bound_access_tokens_required: dpopBoundAccessTokensRequired,
     scopes,
     ...rest
   } = await readJsonAs(call.request, NewResource);
   await refuseUnknownClients(ctx, introspectionClients);
-  const input = { ...rest, scopes: scopes.map(fromWire), introspectionClients };
+  const input = {
+    ...{ ...rest, scopes: scopes.map(fromWire), introspectionClients, dpopBoundAccessTokensRequired },
+    authorizationDetailsTypes: [],
+  };
   const resource = await createResource(ctx, input, actor);
   return json(toWire(resource), {
     status: 201,
@@ -68,11 +75,14 @@ export async function updateResourceEndpoint(ctx: Context, call: Call): Promise<
   const actor = await requireOperator(ctx, call);
   const {
     introspection_clients: introspectionClients,
+    dpop_bound_access_tokens_required: dpopBoundAccessTokensRequired,
     scopes,
     ...rest
   } = await readJsonAs(call.request, ResourcePatch);
   await refuseUnknownClients(ctx, introspectionClients ?? []);
-  const changes = { ...rest, scopes: scopes?.map(fromWire), introspectionClients };
+  const changes = {
+    ...{ ...rest, scopes: scopes?.map(fromWire), introspectionClients, dpopBoundAccessTokensRequired },
+  };
   return json(toWire(await updateResource(ctx, call.params.id ?? "", changes, actor)));
 }
 
@@ -99,15 +109,16 @@ const fromWire = ({ minimum_role: minimumRole, ...scope }: z.output<typeof Scope
   minimumRole,
 });
 
-const toWire = ({ id, resource, name, aliases, scopes, introspectionClients, createdAt }: Resource) => ({
-  id,
-  resource,
-  name,
-  aliases,
+const toWire = ({ scopes, introspectionClients, dpopBoundAccessTokensRequired, ...row }: Resource) => ({
+  id: row.id,
+  resource: row.resource,
+  name: row.name,
+  aliases: row.aliases,
   scopes: scopes.map(({ minimumRole, ...scope }) => ({
     ...scope,
     ...(minimumRole ? { minimum_role: minimumRole } : {}),
   })),
   introspection_clients: introspectionClients,
-  created_at: createdAt.toISOString(),
+  ...(dpopBoundAccessTokensRequired && { dpop_bound_access_tokens_required: true }),
+  created_at: row.createdAt.toISOString(),
 });

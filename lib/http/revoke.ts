@@ -4,7 +4,7 @@ import { findRefreshToken } from "@/lib/services/refresh-tokens";
 import { isDelegator, readAccessToken } from "@/lib/services/token-state";
 import { findAccessToken, revokeAccessToken, revokeFamily } from "@/lib/services/tokens";
 import type { Call } from "./call";
-import { authenticateClient } from "./client-auth";
+import { authenticateClient } from "./client-auth/index";
 import { readForm } from "./form";
 
 /** Token revocation (RFC 7009 §2): both kinds are looked for, the hint decides nothing. */

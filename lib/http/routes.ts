@@ -23,6 +23,7 @@ import { previewEndpoint, stopEndpoint } from "./kill-switch";
 import { mcpEndpoint } from "./mcp";
 import { logoutEndpoint, narrowGrantEndpoint, stopGrantEndpoint, stopSessionEndpoint } from "./my-agents";
 import { openApiEndpoint } from "./openapi";
+import { parEndpoint } from "./par";
 import { receiptsEndpoint } from "./receipts";
 import { registerEndpoint } from "./register";
 import { createResourceEndpoint, listResourcesEndpoint, updateResourceEndpoint } from "./resources";
@@ -72,6 +73,12 @@ const introspect = {
 } as const;
 const receipts = { ...introspect, methods: { POST: receiptsEndpoint } } as const;
 const revoke = { ...machine, bucket: "token", methods: { POST: revokeEndpoint } } as const;
+const par = {
+  ...machine,
+  bucket: "token",
+  methods: { POST: parEndpoint },
+  sameHeaders: ["cache-control", "www-authenticate"],
+} as const;
 const metadata = { ...discovery, methods: { GET: serverMetadataEndpoint } };
 
 /**
@@ -102,6 +109,7 @@ export const routes: readonly Route[] = [
   { path: "/introspect", ...introspect },
   { path: "/receipts", ...receipts },
   { path: "/revoke", ...revoke },
+  { path: "/par", ...par },
   // The paths of an earlier system's clients (product decision D4): the same handlers, not redirects.
   { path: "/oauth/authorize", ...authorize },
   { path: "/oauth/token", ...token },

@@ -49,8 +49,11 @@ async function check(
   let subject: SubjectToken | undefined;
   try {
     const scope = asked.scope ? parseScope(asked.scope) : undefined;
-    subject = await readSubjectToken(ctx, asked.subject_token_type, { token: asked.subject_token, client });
-    const plan = await planExchange(ctx, { client, audience: asked.audience, resources: [], scope }, subject);
+    const reading = { token: asked.subject_token, client, jkt: undefined };
+    subject = await readSubjectToken(ctx, asked.subject_token_type, reading);
+    // A key can be proven only in the exchange itself: here it is taken for held.
+    const wanted = { client, audience: asked.audience, resources: [], scope, jkt: subject.boundTo };
+    const plan = await planExchange(ctx, wanted, subject);
     return answerOf(ctx, { client, subject, plan });
   } catch (error) {
     if (!isOAuthError(error) || error.status >= 500) throw error;

@@ -2,9 +2,11 @@ import type { Context } from "@/lib/context";
 import { isOAuthError } from "@/lib/errors";
 import type { TokenRequest } from "@/lib/grants/grant";
 import { clientOfAssertion, grantToken } from "@/lib/grants/index";
+import type { Client } from "@/lib/services/clients";
 import type { Call } from "./call";
-import { authenticateClient, noteClient, presentsCredentials } from "./client-auth";
+import { authenticateClient, noteClient, presentsCredentials } from "./client-auth/index";
 import { recordDenial } from "./denials";
+import { proofRequired, verifyProof } from "./dpop";
 import { takeFromBucket } from "./endpoint";
 import { readForm } from "./form";
 import { json } from "./json";
@@ -17,16 +19,26 @@ export async function tokenEndpoint(ctx: Context, call: Call): Promise<Response>
   if (authenticated.authMethod !== "none")
     await takeFromBucket(ctx, "tokenClient", authenticated.client.clientId);
   try {
-    return json(
-      await grantToken(ctx, { ...authenticated, params: fields, resources, address: call.address }),
-    );
+    const jkt = await provenKey(ctx, call, authenticated.client);
+    const request = { ...authenticated, params: fields, resources, jkt, address: call.address };
+    return json(await grantToken(ctx, request));
   } catch (error) {
     if (isOAuthError(error)) await recordDenial(ctx, call, { type: "token_request.denied", refusal: error });
     throw error;
   }
 }
 
-type Requester = Pick<TokenRequest<unknown>, "client" | "authMethod">;
+/** The key that the request proves to hold; without one only where bearer tokens may be issued (RFC 9449 §5.2). */
+async function provenKey(ctx: Context, call: Call, client: Client): Promise<string | undefined> {
+  const jkt = await verifyProof(ctx, call);
+  if (jkt !== undefined) return jkt;
+  if (client.dpopBoundAccessTokens)
+    throw proofRequired(ctx, "this client registered dpop_bound_access_tokens");
+  if (ctx.settings.requireDpop) throw proofRequired(ctx, "this server issues no bearer tokens");
+  return undefined;
+}
+
+type Requester = Pick<TokenRequest<unknown>, "client" | "authMethod" | "instanceJkt">;
 
 /** The client of a request: the one that its assertion proves, or the one that authenticates. */
 async function requester(ctx: Context, call: Call, fields: Record<string, string>): Promise<Requester> {

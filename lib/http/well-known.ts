@@ -6,7 +6,7 @@ import { protectedResourceMetadata } from "@/lib/oauth/protected-resource";
 import { JWKS_MAX_AGE } from "@/lib/services/keys";
 import { findRegisteredResource, listResources } from "@/lib/services/resources";
 import type { Call } from "./call";
-import { AUTH_METHODS } from "./client-auth";
+import { AUTH_METHODS } from "./client-auth/index";
 import { json } from "./json";
 
 /** Discovery documents change rarely and are asked for often. */
@@ -27,6 +27,7 @@ export async function serverMetadataEndpoint(ctx: Context): Promise<Response> {
     authMethods: AUTH_METHODS,
     registration: ctx.settings.registrationPolicy !== "off",
     signingAlgorithms: [ctx.settings.signingAlgorithm],
+    requiresPushedRequests: ctx.settings.requirePar,
     chains: ctx.settings.trustedChainingTargets.length > 0,
   });
   return json(metadata, { headers: CACHEABLE });
@@ -49,6 +50,7 @@ export async function protectedResourceEndpoint(ctx: Context, { params }: Call):
     issuer: serverUrl,
     name: resource.name,
     scopes,
+    requiresBoundTokens: resource.dpopBoundAccessTokensRequired || ctx.settings.requireDpop,
   });
   return json(metadata, { headers: CACHEABLE });
 }

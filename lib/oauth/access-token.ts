@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { OAuthError } from "@/lib/errors";
+import type { AuthorizationDetail } from "./authorization-details";
 import { formatScope, isScopeToken } from "./scope";
 
 /** Seconds that the clocks of two instances may be apart. */
@@ -34,6 +35,9 @@ const Claims = z.object({
   auth_time: numericDate.optional(),
   amr: z.array(identifier).optional(),
   act: Actor.optional(),
+  /** The key it is bound to (RFC 9449 §6.1). */
+  cnf: z.object({ jkt: z.string().regex(/^[\w-]{43}$/) }).optional(),
+  authorization_details: z.array(z.looseObject({ type: identifier })).optional(),
   /** Who may become the actor; read by whoever exchanges the token (RFC 8693 §4.4). */
   may_act: z.unknown().optional(),
   /** A person started the chain (product decision D7). */
@@ -76,6 +80,8 @@ type Token = {
   mayAct?: readonly string[] | undefined;
   receipt?: string | undefined;
   chainedFrom?: string | undefined;
+  jkt?: string | undefined;
+  authorizationDetails?: readonly AuthorizationDetail[] | undefined;
 };
 
 /** The payload to sign for an access token (RFC 9068 §2.2). */
@@ -91,6 +97,8 @@ export function accessTokenClaims(token: Token): AccessTokenClaims {
     scope: formatScope(token.scope),
     ...(token.authTime && { auth_time: secondsOf(token.authTime) }),
     ...(token.amr && { amr: [...token.amr] }),
+    ...(token.jkt && { cnf: { jkt: token.jkt } }),
+    ...(token.authorizationDetails && { authorization_details: [...token.authorizationDetails] }),
     ...(token.act && { act: token.act }),
     ...(token.act && token.subject.startsWith("user:") && { human_root: true }),
     ...(token.mayAct && { may_act: { sub: [...token.mayAct] } }),

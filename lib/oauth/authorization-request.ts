@@ -23,6 +23,8 @@ export type AuthorizationRequest = {
   prompt: readonly string[];
   /** Seconds. */
   maxAge: number | undefined;
+  /** Thumbprint of the key that the code is to be bound to (RFC 9449 §10). */
+  dpopJkt: string | undefined;
 };
 
 /**
@@ -67,6 +69,7 @@ export function parseAuthorizationRequest(params: URLSearchParams): Authorizatio
     nonce: params.get("nonce") || undefined,
     prompt: promptOf(params),
     maxAge: maxAgeOf(params),
+    dpopJkt: dpopJktOf(params),
   };
 }
 
@@ -82,7 +85,7 @@ function checkForm(params: URLSearchParams): void {
   }
   if (params.get("request")) throw new OAuthError("request_not_supported", "Send the parameters themselves");
   if (params.get("request_uri")) {
-    throw new OAuthError("request_uri_not_supported", "Send the parameters themselves");
+    throw new OAuthError("request_uri_not_supported", "Send a request_uri that this server gave out at /par");
   }
   if (!params.get("response_type")) throw invalid("Send response_type=code");
   if (params.get("response_type") !== "code") {
@@ -130,6 +133,15 @@ function maxAgeOf(params: URLSearchParams): number | undefined {
   if (!value) return undefined;
   if (!/^[0-9]{1,9}$/.test(value)) throw invalid("Send max_age as a whole number of seconds");
   return Number(value);
+}
+
+/** A SHA-256 thumbprint, base64url (RFC 9449 §10). */
+function dpopJktOf(params: URLSearchParams): string | undefined {
+  const value = params.get("dpop_jkt");
+  if (!value) return undefined;
+  if (!/^[\w-]{43}$/.test(value))
+    throw invalid("Send dpop_jkt as the SHA-256 thumbprint of a key: 43 characters");
+  return value;
 }
 
 /** PostgreSQL text cannot hold NUL. */

@@ -27,6 +27,8 @@ type Grant = {
   issuedAt: Date;
   /** Seconds. */
   ttl: number;
+  /** Thumbprint of the key that whoever redeems it has to hold. */
+  jkt?: string | undefined;
 };
 
 type Transcription = {
@@ -52,6 +54,8 @@ export function chainingGrantClaims(grant: Grant, { policy, key }: Transcription
     scope: formatScope(grant.scope),
     // Said either way: behind a pseudonym nobody could tell a person from an agent.
     human_root: subject.startsWith("user:"),
+    // What was bound to a key stays so on its way (RFC 7800 §3.1).
+    ...(grant.jkt && { cnf: { jkt: grant.jkt } }),
     ...(!isMinimal && { client_id: clientId, ...(act && { act: issuedBy(act, issuer) }) }),
   };
 }

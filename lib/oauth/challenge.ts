@@ -22,6 +22,22 @@ export function bearerChallenge({ resourceMetadata, scope, error, description }:
   return ["Bearer", parameters.join(", ")].filter(Boolean).join(" ");
 }
 
+type DpopChallenge = {
+  algorithms: readonly string[];
+  error?: ErrorCode | undefined;
+  description?: string | undefined;
+};
+
+/** The `WWW-Authenticate` value that asks for a token bound to a key, and its proof (RFC 9449 §7.1). */
+export function dpopChallenge({ algorithms, error, description }: DpopChallenge): string {
+  const parameters = [
+    parameter("error", error),
+    parameter("error_description", description),
+    parameter("algs", algorithms.join(" ")),
+  ].filter((text) => text !== undefined);
+  return `DPoP ${parameters.join(", ")}`;
+}
+
 /** The `WWW-Authenticate` value that asks for a client's id and secret (RFC 7617 §2). */
 export function basicChallenge(realm: string): string {
   return `Basic realm="${quotable(realm)}", charset="UTF-8"`;

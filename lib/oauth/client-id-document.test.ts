@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { isDocumentClientId, parseClientDocument, parseDocumentClientId } from "./client-id-document";
 
@@ -93,7 +94,7 @@ describe("parseClientDocument", () => {
     });
   });
 
-  it("Q19: takes none from ChatGPT's document, which prefers private_key_jwt", () => {
+  it("Q19: holds ChatGPT to private_key_jwt, which its document prefers to none", () => {
     const id = "https://chatgpt.com/oauth/client.json";
     const json = {
       client_id: id,
@@ -104,7 +105,11 @@ describe("parseClientDocument", () => {
       token_endpoint_auth_signing_alg: "RS256",
       jwks_uri: "https://chatgpt.com/oauth/jwks.json",
     };
-    expect(parseClientDocument(id, json).tokenEndpointAuthMethod).toBe("none");
+    expect(parseClientDocument(id, json)).toMatchObject({
+      tokenEndpointAuthMethod: "private_key_jwt",
+      assertionAlg: "RS256",
+      jwksUri: "https://chatgpt.com/oauth/jwks.json",
+    });
   });
 
   it("Q21: VS Code's device grant is left out, and client_credentials never granted", () => {
@@ -124,15 +129,17 @@ describe("parseClientDocument", () => {
   });
 
   it("takes public keys", () => {
-    const jwks = { keys: [{ kty: "EC", crv: "P-256", x: "x", y: "y" }] };
+    const { publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+    const jwks = { keys: [publicKey.export({ format: "jwk" })] };
     expect(parseClientDocument(clientId, { ...document, jwks }).name).toBe("App");
   });
 
   const self = "Serve a client metadata document whose client_id is the URL it is served from";
-  const jwt = "List none in token_endpoint_auth_methods_supported: this server has no private_key_jwt yet";
+  const jwt =
+    "List private_key_jwt with jwks_uri, or none, in token_endpoint_auth_methods_supported of the client metadata document";
   const secret = "Remove client_secret from the client metadata document: anybody can read it";
   const shared =
-    "Change token_endpoint_auth_method of the client metadata document to none: there is no secret";
+    "Change token_endpoint_auth_method of the client metadata document to none or private_key_jwt: there is no secret";
   const keys = "Remove the private keys from jwks in the client metadata document, and replace them";
   it.each([
     [{ client_id: "https://A.ex/client.json" }, self],

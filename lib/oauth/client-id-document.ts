@@ -2,15 +2,16 @@ import { z } from "zod";
 import { isOAuthError, OAuthError } from "@/lib/errors";
 import { type ClientMetadata, parseClientMetadata } from "./client-metadata";
 import { hasDotSegments, hostOf, isLoopbackHost, splitUri } from "./uri";
+import { PRIVATE_MEMBERS } from "./verification-key";
 
 /** PostgreSQL indexes no row of more than 2704 bytes, and a grant is found by client and resource. */
 const MAX_LENGTH = 1024;
 
 /** What a client may have by its document alone: never client_credentials, which needs a credential. */
-const OFFERED = { grantTypes: ["authorization_code", "refresh_token"], authMethods: ["none"] };
-
-/** Members of a JWK that only its owner may know (RFC 7518 §6). */
-const PRIVATE_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+const OFFERED = {
+  grantTypes: ["authorization_code", "refresh_token"],
+  authMethods: ["none", "private_key_jwt", "attest_jwt_client_auth"],
+};
 
 const Document = z.looseObject({
   client_id: z.string(),
@@ -19,6 +20,7 @@ const Document = z.looseObject({
   token_endpoint_auth_method: z.string().nullish(),
   token_endpoint_auth_methods_supported: z.array(z.string()).nullish(),
   jwks: z.object({ keys: z.array(z.record(z.string(), z.unknown())) }).nullish(),
+  jwks_uri: z.string().nullish(),
 });
 type Document = z.infer<typeof Document>;
 
@@ -65,9 +67,9 @@ export function parseClientDocument(clientId: string, json: unknown): ClientMeta
     throw refusal("Serve a client metadata document whose client_id is the URL it is served from");
   }
   checkSecrets(document);
-  checkAuthMethod(document);
+  const method = authMethodOf(document);
   try {
-    return parseClientMetadata({ ...document, token_endpoint_auth_method: "none" }, OFFERED);
+    return parseClientMetadata({ ...document, token_endpoint_auth_method: method }, OFFERED);
   } catch (error) {
     if (isOAuthError(error)) throw refusal(error.description, error);
     throw error;
@@ -85,21 +87,30 @@ function checkSecrets(document: Document): void {
   }
 }
 
-/** Of the methods a document names we can do `none`; the singular member may prefer another (ChatGPT). */
-function checkAuthMethod(document: Document): void {
-  const preferred = document.token_endpoint_auth_method ?? undefined;
+/**
+ * How the client proves itself: as the document prefers, where we can do that and its keys are there; else by nothing,
+ * where it lists that (client quirk Q19). What says it signs is held to it.
+ */
+function authMethodOf({
+  token_endpoint_auth_method: preferred,
+  token_endpoint_auth_methods_supported: supported,
+  ...document
+}: Document): string {
   // "the token_endpoint_auth_method property MUST NOT include client_secret_post, client_secret_basic, …"
   if (preferred?.startsWith("client_secret_")) {
     throw refusal(
-      "Change token_endpoint_auth_method of the client metadata document to none: there is no secret",
+      "Change token_endpoint_auth_method of the client metadata document to none or private_key_jwt: there is no secret",
     );
   }
-  const methods = [preferred, ...(document.token_endpoint_auth_methods_supported ?? [])].filter(Boolean);
-  if (methods.length > 0 && !methods.includes("none")) {
-    throw refusal(
-      "List none in token_endpoint_auth_methods_supported: this server has no private_key_jwt yet",
-    );
-  }
+  const methods = [preferred, ...(supported ?? [])].filter((method) => method != null);
+  const hasKeys = Boolean(document.jwks_uri) || Boolean(document.jwks?.keys.length);
+  const possible = methods.find((method) =>
+    method === "private_key_jwt" ? hasKeys : OFFERED.authMethods.includes(method),
+  );
+  if (possible ?? methods.length === 0) return possible ?? "none";
+  throw refusal(
+    "List private_key_jwt with jwks_uri, or none, in token_endpoint_auth_methods_supported of the client metadata document",
+  );
 }
 
 function refusal(description: string, cause?: unknown): OAuthError {

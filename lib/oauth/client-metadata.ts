@@ -1,5 +1,11 @@
 import { z } from "zod";
 import { isOAuthError, OAuthError } from "@/lib/errors";
+import {
+  type ClientProofMetadata,
+  proofFields,
+  proofMembers,
+  readProofMetadata,
+} from "./client-proof-metadata";
 import { isPlainText } from "./display-text";
 import { applicationTypeOf, checkRedirectUri } from "./redirect-uri";
 import { formatScope, parseScope } from "./scope";
@@ -26,7 +32,7 @@ export type ClientMetadata = {
   scope?: readonly string[] | undefined;
   applicationType: "web" | "native";
   display: ClientDisplay;
-};
+} & ClientProofMetadata;
 
 /** What this way of registration may hand out. */
 type Offered = { grantTypes: readonly string[]; authMethods: readonly string[] };
@@ -57,11 +63,7 @@ export const RegistrationRequest = z.object({
   software_id: text.nullish(),
   software_version: text.nullish(),
   contacts: z.array(text).max(10).nullish(),
-  jwks: z.object({ keys: z.array(z.looseObject({ kty: z.string() })).max(20) }).nullish(),
-  jwks_uri: z
-    .url({ protocol: /^https$/ })
-    .max(MAX_URI_LENGTH)
-    .nullish(),
+  ...proofFields,
 });
 type Request = z.infer<typeof RegistrationRequest>;
 
@@ -87,6 +89,7 @@ export function parseClientMetadata(json: unknown, offered: Offered): ClientMeta
     grantTypes,
     responseTypes: responseTypesOf(request, grantTypes),
     scope: scopeOf(request),
+    ...readProofMetadata(request, tokenEndpointAuthMethod),
     applicationType: request.application_type === "native" ? "native" : applicationTypeOf(redirectUris),
     display: displayOf(request),
   };
@@ -114,6 +117,7 @@ export function registrationResponse({ clientId, clientSecret, issuedAt, metadat
     response_types: metadata.responseTypes,
     ...(metadata.scope && { scope: formatScope(metadata.scope) }),
     application_type: metadata.applicationType,
+    ...proofMembers(metadata),
     ...metadata.display,
   };
 }
@@ -128,9 +132,6 @@ function readRequest(json: unknown): Request {
     const code = issue?.path[0] === "redirect_uris" ? "invalid_redirect_uri" : "invalid_client_metadata";
     throw new OAuthError(code, `Correct ${member}: ${problem}`);
   }
-  // "The jwks_uri and jwks parameters MUST NOT both be present in the same request or response."
-  if (parsed.data.jwks != null && parsed.data.jwks_uri != null)
-    throw refusal("Send jwks or jwks_uri, not both");
   return parsed.data;
 }
 

@@ -7,12 +7,13 @@ import { type JwsAlgorithm, signJws } from "./jws";
 
 const PAIRS = {
   ES256: generateKeyPairSync("ec", { namedCurve: "P-256" }),
+  ES384: generateKeyPairSync("ec", { namedCurve: "P-384" }),
   RS256: generateKeyPairSync("rsa", { modulusLength: 2048 }),
   PS256: generateKeyPairSync("rsa", { modulusLength: 2048 }),
   Ed25519: generateKeyPairSync("ed25519"),
   EdDSA: generateKeyPairSync("ed25519"),
 };
-const ALGORITHMS = ["ES256", "RS256", "PS256", "Ed25519", "EdDSA"] as const;
+const ALGORITHMS = ["ES256", "ES384", "RS256", "PS256", "Ed25519", "EdDSA"] as const;
 const CLAIMS = { iss: "https://as.example", sub: "agnt_1" };
 
 const signer = (alg: JwsAlgorithm) => ({ alg, kid: `key-${alg}`, key: PAIRS[alg].privateKey });

@@ -2,7 +2,7 @@ import { constants, type KeyObject, sign, verify } from "node:crypto";
 import { type ErrorCode, OAuthError } from "@/lib/errors";
 
 /** What we verify. `EdDSA` is the older name of `Ed25519` (RFC 9864), which clients still send. */
-export const JWS_ALGORITHMS = ["ES256", "RS256", "PS256", "Ed25519", "EdDSA"] as const;
+export const JWS_ALGORITHMS = ["ES256", "ES384", "RS256", "PS256", "Ed25519", "EdDSA"] as const;
 export type JwsAlgorithm = (typeof JWS_ALGORITHMS)[number];
 
 /** A key and the one algorithm that it may be used with (RFC 8725 §3.1). */
@@ -66,11 +66,18 @@ export function parseJson(bytes: Buffer): unknown {
 }
 
 /** Ed25519 hashes by itself. */
-const DIGEST = { ES256: "sha256", RS256: "sha256", PS256: "sha256", Ed25519: null, EdDSA: null } as const;
+const DIGEST = {
+  ES256: "sha256",
+  ES384: "sha384",
+  RS256: "sha256",
+  PS256: "sha256",
+  Ed25519: null,
+  EdDSA: null,
+} as const;
 
 function options(alg: JwsAlgorithm, key: KeyObject) {
   // A JOSE signature is R and S side by side, not DER (RFC 7518 §3.4).
-  if (alg === "ES256") return { key, dsaEncoding: "ieee-p1363" as const };
+  if (alg === "ES256" || alg === "ES384") return { key, dsaEncoding: "ieee-p1363" as const };
   // The salt is as long as the hash (RFC 7518 §3.5).
   if (alg === "PS256") return { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: 32 };
   return { key };

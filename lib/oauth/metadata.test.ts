@@ -9,7 +9,10 @@ const server = {
   registration: true,
   signingAlgorithms: ["ES256"],
   chains: false,
+  requiresPushedRequests: false,
 };
+
+const ALGORITHMS = ["ES256", "ES384", "RS256", "PS256", "Ed25519", "EdDSA"];
 
 describe("serverMetadata", () => {
   it("RFC 8414 §2: tells what this server does", () => {
@@ -21,6 +24,8 @@ describe("serverMetadata", () => {
       registration_endpoint: "https://as.ex/register",
       revocation_endpoint: "https://as.ex/revoke",
       introspection_endpoint: "https://as.ex/introspect",
+      pushed_authorization_request_endpoint: "https://as.ex/par",
+      require_pushed_authorization_requests: false,
       scopes_supported: ["mcp:read", "offline_access"],
       response_types_supported: ["code"],
       response_modes_supported: ["query"],
@@ -29,6 +34,10 @@ describe("serverMetadata", () => {
       token_endpoint_auth_methods_supported: ["none", "client_secret_basic", "client_secret_post"],
       revocation_endpoint_auth_methods_supported: ["none", "client_secret_basic", "client_secret_post"],
       introspection_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
+      token_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
+      revocation_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
+      introspection_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
+      dpop_signing_alg_values_supported: ["ES256", "ES384", "RS256", "PS256", "Ed25519"],
       authorization_response_iss_parameter_supported: true,
       client_id_metadata_document_supported: true,
       request_uri_parameter_supported: false,

@@ -1,3 +1,5 @@
+import { DPOP_ALGORITHMS } from "./dpop-proof";
+import { JWS_ALGORITHMS } from "./jws";
 import { GRANT_TYPES, TOKEN_TYPES } from "./token-types";
 
 type ServerMetadata = {
@@ -10,6 +12,8 @@ type ServerMetadata = {
   signingAlgorithms: readonly string[];
   /** Whether it issues grants for other domains. */
   chains: boolean;
+  /** Whether clients have to push their authorization requests. */
+  requiresPushedRequests: boolean;
 };
 
 const ID_JAG_PROFILE = "urn:ietf:params:oauth:grant-profile:id-jag";
@@ -28,6 +32,9 @@ export function serverMetadata(server: ServerMetadata): Record<string, unknown> 
     ...(server.registration && { registration_endpoint: `${issuer}/register` }),
     revocation_endpoint: `${issuer}/revoke`,
     introspection_endpoint: `${issuer}/introspect`,
+    // RFC 9126 §5
+    pushed_authorization_request_endpoint: `${issuer}/par`,
+    require_pushed_authorization_requests: server.requiresPushedRequests,
     scopes_supported: server.scopes,
     response_types_supported: ["code"],
     response_modes_supported: ["query"],
@@ -41,9 +48,15 @@ export function serverMetadata(server: ServerMetadata): Record<string, unknown> 
     identity_chaining_requested_token_types_supported: server.chains ? [TOKEN_TYPES.jwt] : [],
     code_challenge_methods_supported: ["S256"],
     token_endpoint_auth_methods_supported: authMethods,
+    // RFC 8414 §2: needed where a method signs
+    token_endpoint_auth_signing_alg_values_supported: JWS_ALGORITHMS,
     revocation_endpoint_auth_methods_supported: authMethods,
+    revocation_endpoint_auth_signing_alg_values_supported: JWS_ALGORITHMS,
     // "the authorization server … MUST … require some form of authorization" (RFC 7662 §2.1)
     introspection_endpoint_auth_methods_supported: authMethods.filter((method) => method !== "none"),
+    introspection_endpoint_auth_signing_alg_values_supported: JWS_ALGORITHMS,
+    // RFC 9449 §5.1
+    dpop_signing_alg_values_supported: DPOP_ALGORITHMS,
     authorization_response_iss_parameter_supported: true,
     client_id_metadata_document_supported: true,
     // No standard's name: clients of an earlier system look for it before they send resource (RFC 8707).

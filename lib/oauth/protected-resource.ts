@@ -1,12 +1,22 @@
+import { DPOP_ALGORITHMS } from "./dpop-proof";
+
 type ProtectedResource = {
   resource: string;
   issuer: string;
   name: string;
   scopes: readonly string[];
+  /** Whether it takes tokens bound to a key and no others. */
+  requiresBoundTokens?: boolean;
 };
 
 /** What clients learn of a protected resource: which server to ask, and for which scopes (RFC 9728 §2). */
-export function protectedResourceMetadata({ resource, issuer, name, scopes }: ProtectedResource) {
+export function protectedResourceMetadata({
+  resource,
+  issuer,
+  name,
+  scopes,
+  requiresBoundTokens = false,
+}: ProtectedResource) {
   // Refresh tokens are between client and authorization server: no resource needs offline_access.
   const ownScopes = scopes.filter((scope) => scope !== "offline_access");
   return {
@@ -15,6 +25,8 @@ export function protectedResourceMetadata({ resource, issuer, name, scopes }: Pr
     authorization_servers: [issuer],
     resource_name: name,
     bearer_methods_supported: ["header"],
+    dpop_signing_alg_values_supported: DPOP_ALGORITHMS,
+    ...(requiresBoundTokens && { dpop_bound_access_tokens_required: true }),
     // "Parameters with zero elements MUST be omitted from the response."
     ...(ownScopes.length > 0 && { scopes_supported: ownScopes }),
   };

@@ -23,7 +23,7 @@ describe("importing a key that somebody else chose (RFC 7517 §4)", () => {
     expect([imported.alg, toJwk(imported.key)]).toEqual([alg, jwk]);
   });
 
-  it.each(["none", "HS256", "ES384", "RS1", "toString", undefined])("knows no algorithm %s", (alg) => {
+  it.each(["none", "HS256", "ES512", "RS1", "toString", undefined])("knows no algorithm %s", (alg) => {
     expect(() => importVerificationKey(publicEc, alg)).toThrow(reason("the algorithm is not one of ours"));
   });
 

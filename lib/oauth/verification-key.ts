@@ -7,13 +7,15 @@ type ForeignJwk = Readonly<Record<string, unknown>>;
 
 const KEY_TYPE = {
   ES256: { kty: "EC", crv: "P-256" },
+  ES384: { kty: "EC", crv: "P-384" },
   RS256: { kty: "RSA", crv: undefined },
   PS256: { kty: "RSA", crv: undefined },
   Ed25519: { kty: "OKP", crv: "Ed25519" },
   EdDSA: { kty: "OKP", crv: "Ed25519" },
 } as const;
 
-const SECRET_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+/** Members of a JWK that only its owner may know (RFC 7518 §6). */
+export const PRIVATE_MEMBERS = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
 /**
  * Imports a public key that somebody else chose, for one algorithm (RFC 7517 §4, RFC 8725 §3).
@@ -25,7 +27,7 @@ export function importVerificationKey(
   code: ErrorCode = "invalid_request",
 ): JwsKey {
   const refuse = (reason: string) =>
-    new OAuthError(code, "Send a public key for ES256, RS256, PS256 or Ed25519", { reason });
+    new OAuthError(code, "Send a public key for ES256, ES384, RS256, PS256 or Ed25519", { reason });
 
   if (!isJwsAlgorithm(alg)) throw refuse("the algorithm is not one of ours");
   const misuse = findMisuse(jwk, alg);
@@ -41,7 +43,7 @@ export function importVerificationKey(
 const isJwsAlgorithm = (alg: unknown): alg is JwsAlgorithm => JWS_ALGORITHMS.some((ours) => ours === alg);
 
 function findMisuse(jwk: ForeignJwk, alg: JwsAlgorithm): string | undefined {
-  const secret = SECRET_MEMBERS.find((name) => Object.hasOwn(jwk, name));
+  const secret = PRIVATE_MEMBERS.find((name) => Object.hasOwn(jwk, name));
   if (secret) return `the key has ${secret}`;
   if (jwk.kty !== KEY_TYPE[alg].kty || jwk.crv !== KEY_TYPE[alg].crv) return `the key is not one for ${alg}`;
   if (jwk.alg !== undefined && jwk.alg !== alg) return `the key is not meant for ${alg}`;

@@ -153,6 +153,8 @@ export function decideConsent(
       codeChallenge: request.codeChallenge,
       resource: request.resource,
       scope,
+      authorizationDetails: null,
+      dpopJkt: request.dpopJkt ?? null,
       nonce: request.nonce ?? null,
       authTime: session.authTime,
       amr: session.amr,

@@ -48,7 +48,7 @@ const ID_PREFIX = { dynamic: "dyn_", static: "app_", agent: "agnt_" } as const s
 /** Registers a client (RFC 7591 §3.2.1, by an operator, or as an agent's). */
 export function registerClient(ctx: Context, registration: Registration): Promise<RegisteredClient> {
   const { metadata, kind, scope, allowedResources = [], actor, createdBy = actor, address } = registration;
-  const clientSecret = metadata.tokenEndpointAuthMethod === "none" ? undefined : newSecret("sec_");
+  const clientSecret = hasSecret(metadata) ? newSecret("sec_") : undefined;
   return inTransaction(ctx, async (tx) => {
     const now = tx.now();
     const [client] = await tx.db
@@ -78,6 +78,10 @@ export function registerClient(ctx: Context, registration: Registration): Promis
   });
 }
 
+/** Other methods prove something else than that a secret is known. */
+const hasSecret = ({ tokenEndpointAuthMethod }: ClientMetadata): boolean =>
+  tokenEndpointAuthMethod.startsWith("client_secret_");
+
 const unusedUntil = (now: Date): Date => new Date(now.getTime() + UNUSED_AFTER_DAYS * DAY);
 
 const columns = (metadata: ClientMetadata) => ({
@@ -87,6 +91,15 @@ const columns = (metadata: ClientMetadata) => ({
   redirectUris: [...metadata.redirectUris],
   grantTypes: [...metadata.grantTypes],
   responseTypes: [...metadata.responseTypes],
+  jwks: metadata.jwks ?? null,
+  jwksUri: metadata.jwksUri ?? null,
+  assertionAlg: metadata.assertionAlg ?? null,
+  spiffeId: metadata.spiffeId ?? null,
+  dpopBoundAccessTokens: metadata.dpopBoundAccessTokens ?? false,
+  requirePushedAuthorizationRequests: metadata.requirePushedAuthorizationRequests ?? false,
+  authorizationDetailsTypes: metadata.authorizationDetailsTypes
+    ? [...metadata.authorizationDetailsTypes]
+    : null,
   display: metadata.display,
 });
 

@@ -168,7 +168,7 @@ describe("how often an issuer is asked", () => {
     t.advance(300);
     expect(await found("k1")).toBe(true);
     expect(await found("k1")).toBe(true);
-    const givenUp = t.lines.filter((line) => line.includes("keys of a trusted issuer not read"));
+    const givenUp = t.lines.filter((line) => line.includes("keys not read"));
     expect(givenUp).toEqual([]);
     await theirs.close();
     await t.settled();

@@ -4,9 +4,11 @@ import { OAuthError } from "@/lib/errors";
 import { timeOrderedUuid } from "@/lib/ids";
 import { type Actor, accessTokenClaims } from "@/lib/oauth/access-token";
 import { actorsOf } from "@/lib/oauth/actor";
+import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { withoutReserved } from "@/lib/oauth/reserved-claims";
 import type { Decision, Delegation } from "@/lib/providers/policy/provider";
 import { findAgentByClientRecently } from "./agents";
+import { requiresBoundTokens } from "./resources";
 
 /** What an access token is to say, decided by the grant that issues it. */
 export type Issue = {
@@ -26,6 +28,9 @@ export type Issue = {
   amr?: readonly string[] | undefined;
   /** The server whose assertion the token comes from. */
   chainedFrom?: string | undefined;
+  /** Thumbprint of the key it is bound to; undefined: a bearer token (RFC 9449 §6). */
+  jkt: string | undefined;
+  authorizationDetails?: readonly AuthorizationDetail[] | undefined;
   delegated?: Delegated | undefined;
 };
 
@@ -48,6 +53,7 @@ export type MintedToken = { token: string; row: typeof accessTokens.$inferInsert
 /** Signs an access token (RFC 9068 §2); it counts for nothing until its row is committed. */
 export async function mintAccessToken(ctx: Context, issue: Issue): Promise<MintedToken> {
   const { clientId, subject, audience, scope, delegated } = issue;
+  if (issue.jkt === undefined) await requireBearerAccepted(ctx, audience);
   const policyVersion = delegated?.policyVersion ?? (await requirePolicy(ctx, issue));
   const issuedAt = delegated?.issuedAt ?? ctx.now();
   const expiresAt = new Date(issuedAt.getTime() + issue.ttl * 1000);
@@ -67,6 +73,8 @@ export async function mintAccessToken(ctx: Context, issue: Issue): Promise<Minte
     mayAct: await registeredMayAct(ctx, clientId),
     receipt: delegated?.receipt,
     chainedFrom: issue.chainedFrom,
+    jkt: issue.jkt,
+    authorizationDetails: issue.authorizationDetails,
   });
   const { kept } = withoutReserved(await ctx.claims.enrich(issue));
   return {
@@ -87,6 +95,14 @@ export async function mintAccessToken(ctx: Context, issue: Issue): Promise<Minte
       policyVersion,
     },
   };
+}
+
+/** Some resources take tokens that are bound to a key, and no others (RFC 9728 §2). */
+async function requireBearerAccepted(ctx: Context, audience: string): Promise<void> {
+  if (!(await requiresBoundTokens(ctx, audience))) return;
+  throw new OAuthError("invalid_dpop_proof", `Send a DPoP proof: ${audience} takes no bearer tokens.`, {
+    reason: "no proof, and the resource needs one",
+  });
 }
 
 /** Who may act with the tokens of an agent, as its registration says (RFC 8693 §4.4). */

@@ -10,7 +10,17 @@ export type RefreshToken = typeof refreshTokens.$inferSelect;
 
 type NewRefreshToken = Pick<
   RefreshToken,
-  "familyId" | "clientId" | "userId" | "grantId" | "scope" | "resource" | "authTime" | "amr"
+  | "familyId"
+  | "clientId"
+  | "userId"
+  | "grantId"
+  | "scope"
+  | "resource"
+  | "authTime"
+  | "amr"
+  | "authorizationDetails"
+  | "jkt"
+  | "instanceJkt"
 > & { familyExpiresAt: Date };
 
 /** A new refresh token and its row; never valid beyond its family (RFC 9700 §4.14.2). */

@@ -1,5 +1,5 @@
 import { asc, eq, sql } from "drizzle-orm";
-import { type ResourceScope, resources } from "@/db/schema/resources";
+import { type AuthorizationDetailsType, type ResourceScope, resources } from "@/db/schema/resources";
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { rowId } from "@/lib/ids";
@@ -61,6 +61,8 @@ type NewResource = {
   scopes: readonly ResourceScope[];
   aliases: readonly string[];
   introspectionClients: readonly string[];
+  authorizationDetailsTypes: readonly AuthorizationDetailsType[];
+  dpopBoundAccessTokensRequired: boolean;
 };
 
 /** Registers a protected resource; the same identifier again is a conflict (product decision D17). */
@@ -77,6 +79,8 @@ export async function createResource(ctx: Context, input: NewResource, actor: st
         aliases: [...input.aliases],
         scopes: [...input.scopes],
         introspectionClients: [...input.introspectionClients],
+        authorizationDetailsTypes: [...input.authorizationDetailsTypes],
+        dpopBoundAccessTokensRequired: input.dpopBoundAccessTokensRequired,
         createdAt: tx.now(),
         createdBy: actor,
       })
@@ -103,9 +107,11 @@ type ResourceChanges = {
 export async function updateResource(
   ctx: Context,
   id: string,
-  { name, scopes, aliases, introspectionClients }: ResourceChanges,
+  changes: ResourceChanges,
   actor: string,
 ): Promise<Resource> {
+  const { name, scopes, aliases, introspectionClients } = changes;
+  const { authorizationDetailsTypes, dpopBoundAccessTokensRequired } = changes;
   const identifiers = (aliases ?? []).map(parseResource);
   const changed = await inTransaction(ctx, async (tx) => {
     const known = await listResourcesToChange(tx);
@@ -119,6 +125,8 @@ export async function updateResource(
         ...(scopes && { scopes: [...scopes] }),
         ...(aliases && { aliases: [...aliases] }),
         ...(introspectionClients && { introspectionClients: [...introspectionClients] }),
+        ...(authorizationDetailsTypes && { authorizationDetailsTypes: [...authorizationDetailsTypes] }),
+        dpopBoundAccessTokensRequired,
       })
       .where(eq(resources.id, id))
       .returning();
@@ -132,6 +140,8 @@ export async function updateResource(
         scopes: updated.scopes.map((scope) => scope.name),
         aliases: updated.aliases,
         introspectionClients: updated.introspectionClients,
+        authorizationDetailsTypes: updated.authorizationDetailsTypes.map(({ type }) => type),
+        dpopBoundAccessTokensRequired: updated.dpopBoundAccessTokensRequired,
       },
     });
     return updated;
@@ -164,4 +174,12 @@ export async function findRegisteredResource(
   // Not among those of a second ago: it may have been registered since, here or on another instance.
   const match = findResource(await listResources(ctx), identifier);
   return "found" in match ? match.found : undefined;
+}
+
+/** Whether a resource takes tokens bound to a key only, as it was registered at most a second ago. */
+export async function requiresBoundTokens(ctx: Context, identifier: string): Promise<boolean> {
+  const known = await listResourcesRecently(ctx);
+  return known.some(
+    ({ resource, dpopBoundAccessTokensRequired }) => dpopBoundAccessTokensRequired && resource === identifier,
+  );
 }

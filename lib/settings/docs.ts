@@ -35,10 +35,16 @@ export const GROUPS: readonly { title: string; about?: string; keys: readonly Se
       "refreshTokenMaxAge",
       "refreshOverlap",
       "authorizationCodeTtl",
+      "parTtl",
+      "idTokenTtl",
       "exchangeTokenTtl",
       "chainingGrantTtl",
       "txnTokenTtl",
     ],
+  },
+  {
+    title: "Proof of possession",
+    keys: ["requireDpop", "dpopNonce", "dpopChainPolicy", "requirePar"],
   },
   {
     title: "Delegation",

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { delegationSettings } from "./delegation";
+import { proofSettings } from "./proof";
 import type { SignInProvider } from "./providers";
 import { serviceSettings } from "./services";
 import {
@@ -142,6 +143,7 @@ export const Settings = z.object({
     .default(60)
     .describe("Seconds that an authorization code lives, at most 600"),
 
+  ...proofSettings,
   ...delegationSettings,
   ...serviceSettings,
 
@@ -180,6 +182,7 @@ type Resolved = {
   readonly registrationPolicy: NonNullable<z.output<typeof Settings>["registrationPolicy"]>;
   readonly clientCredentialsTtl: number;
   readonly trustedOidcAudience: string;
+  readonly dpopNonce: NonNullable<z.output<typeof Settings>["dpopNonce"]>;
   readonly logLevel: NonNullable<z.output<typeof Settings>["logLevel"]>;
   readonly tokenRateLimit: number;
   readonly registerRateLimit: number;
@@ -207,6 +210,7 @@ export const DEPENDENT_DEFAULTS: Partial<Record<SettingName, string>> = {
   registrationPolicy: "`open` in local mode, else `constrained`",
   clientCredentialsTtl: "`AUTHGENT_ACCESS_TOKEN_TTL`",
   trustedOidcAudience: "`AUTHGENT_SERVER_URL`",
+  dpopNonce: "`required` with `AUTHGENT_REQUIRE_DPOP`, else `optional`",
   refreshOverlap: "`60` for public clients, `10` for confidential ones",
   logLevel: "`info`; `warn` in local mode, so that the terminal stays readable",
   tokenRateLimit: "`100`; `6000` in local mode",

@@ -105,7 +105,7 @@ describe("Client ID Metadata Document (draft-ietf-oauth-client-id-metadata-docum
     ["with client_secret_expires_at", () => ({ client_secret_expires_at: 0 })],
     ["that asks for client_secret_basic", () => ({ token_endpoint_auth_method: "client_secret_basic" })],
     ["that asks for client_secret_jwt", () => ({ token_endpoint_auth_method: "client_secret_jwt" })],
-    ["that can do private_key_jwt only", () => ({ token_endpoint_auth_method: "private_key_jwt" })],
+    ["that signs and has no keys", () => ({ token_endpoint_auth_method: "private_key_jwt" })],
     ["with a private key", () => ({ jwks: { keys: [{ kty: "EC", crv: "P-256", x: "x", y: "y", d: "d" }] } })],
   ];
   it.each(documents)(
@@ -172,13 +172,14 @@ describe("Client ID Metadata Document: clients in wide use", () => {
     expect(await ask({ redirect_uri: "https://vscode.dev/redirect/" })).toBe(400);
   });
 
-  it("Q19: ChatGPT prefers private_key_jwt and lists none, which is taken", async () => {
+  it("Q19: what prefers private_key_jwt is held to it, although its document lists none", async () => {
     site.serve({
       token_endpoint_auth_method: "private_key_jwt",
       token_endpoint_auth_methods_supported: ["none", "private_key_jwt"],
       jwks_uri: "https://chatgpt.com/oauth/jwks.json",
     });
-    expect((await c.tokensFor(site.app)).token_type).toBe("Bearer");
+    const response = await c.redeem(site.app, await c.codeFor(site.app));
+    expect(await refusalOf(response)).toEqual({ status: 401, error: "invalid_client" });
   });
 });
 

@@ -173,6 +173,7 @@ describe("PATCH /resources/{id} (product decision D17)", () => {
     expect(await (await patch(before.id, changes)).json()).toEqual({ ...before, ...changes });
     const { items } = await (await c.call("/resources", { headers: KEY })).json();
     expect(items.find(({ id }: { id: string }) => id === before.id)).toEqual({ ...before, ...changes });
+    const unbound = { authorizationDetailsTypes: [], dpopBoundAccessTokensRequired: false };
     const subject = `resource:${before.resource}`;
     const events = await rowsOf(
       t.ctx.db.execute(
@@ -182,7 +183,7 @@ describe("PATCH /resources/{id} (product decision D17)", () => {
     expect(events).toEqual([
       {
         actor: "operator",
-        data: { name: "Notebook", scopes: ["notes:read"], aliases: [], introspectionClients: [] },
+        data: { name: "Notebook", scopes: ["notes:read"], aliases: [], introspectionClients: [], ...unbound },
       },
       {
         actor: "operator",
@@ -191,6 +192,7 @@ describe("PATCH /resources/{id} (product decision D17)", () => {
           scopes: ["notes:write"],
           aliases: changes.aliases,
           introspectionClients: [client_id],
+          ...unbound,
         },
       },
     ]);

@@ -11,6 +11,10 @@ beforeAll(async () => {
 const ISSUER = "https://auth.example.com";
 const ROOT = "/.well-known/oauth-authorization-server";
 
+/** How a client may prove who it is, and with which algorithms where it signs. */
+const PROVING = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
+const ALGORITHMS = ["ES256", "ES384", "RS256", "PS256", "Ed25519", "EdDSA"];
+
 describe("RFC 8414 Authorization Server Metadata", () => {
   it("§3.2: the document, in every member", async () => {
     const scope = unique("notes:");
@@ -32,6 +36,8 @@ describe("RFC 8414 Authorization Server Metadata", () => {
       registration_endpoint: `${ISSUER}/register`,
       revocation_endpoint: `${ISSUER}/revoke`,
       introspection_endpoint: `${ISSUER}/introspect`,
+      pushed_authorization_request_endpoint: `${ISSUER}/par`,
+      require_pushed_authorization_requests: false,
       response_types_supported: ["code"],
       response_modes_supported: ["query"],
       grant_types_supported: [
@@ -43,9 +49,13 @@ describe("RFC 8414 Authorization Server Metadata", () => {
       ],
       authorization_grant_profiles_supported: ["urn:ietf:params:oauth:grant-profile:id-jag"],
       code_challenge_methods_supported: ["S256"],
-      token_endpoint_auth_methods_supported: ["none", "client_secret_basic", "client_secret_post"],
-      revocation_endpoint_auth_methods_supported: ["none", "client_secret_basic", "client_secret_post"],
-      introspection_endpoint_auth_methods_supported: ["client_secret_basic", "client_secret_post"],
+      token_endpoint_auth_methods_supported: ["none", ...PROVING],
+      token_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
+      revocation_endpoint_auth_methods_supported: ["none", ...PROVING],
+      revocation_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
+      introspection_endpoint_auth_methods_supported: PROVING,
+      introspection_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
+      dpop_signing_alg_values_supported: ["ES256", "ES384", "RS256", "PS256", "Ed25519"],
       authorization_response_iss_parameter_supported: true,
       client_id_metadata_document_supported: true,
       resource_indicators_supported: true,

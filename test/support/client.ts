@@ -48,6 +48,9 @@ export const publicServer = {
   AUTHGENT_ADMIN_API_KEY: ADMIN_KEY,
 };
 
+/** A resource that takes bearer tokens and knows no authorization details. */
+const UNBOUND = { authorizationDetailsTypes: [], dpopBoundAccessTokensRequired: false };
+
 const REDIRECT_URI = "http://127.0.0.1:33418/callback";
 
 /** A code verifier and its challenge (RFC 7636 §4.1, §4.2). */
@@ -226,7 +229,7 @@ export function connect(t: TestContext) {
     { scopes = [], aliases = [], introspectionClients = [] }: Protected = {},
   ) {
     const described = scopes.map((name) => ({ name, description: `May ${name}`, risk: "low" as const }));
-    const input = { resource, name: resource, scopes: described, aliases, introspectionClients };
+    const input = { resource, name: resource, scopes: described, aliases, introspectionClients, ...UNBOUND };
     await createResource(ctx, input, "test");
     return resource;
   }

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { OAuthError } from "@/lib/errors";
 import { type AssertionPurpose, decodeAssertion, purposesOfType } from "@/lib/oauth/assertion";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
-import { verifyForeign } from "../foreign-assertion";
+import { requireKeyOf, verifyForeign } from "../foreign-assertion";
 import { defineGrant } from "../grant";
 import { redeemForPerson } from "./person";
 import { clientOfWorkload, redeemForWorkload } from "./workload";
@@ -41,6 +41,7 @@ export const jwtBearer = defineGrant({
       );
     }
     const assertion = await verifyForeign(ctx, request.params.assertion, EXPECTED);
+    requireKeyOf(assertion, request.jkt, EXPECTED.code);
     return assertion.purpose === "workload"
       ? redeemForWorkload(ctx, assertion, request)
       : redeemForPerson(ctx, assertion, request);

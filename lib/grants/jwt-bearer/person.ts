@@ -5,14 +5,14 @@ import type { Actor } from "@/lib/oauth/access-token";
 import { actorsOf } from "@/lib/oauth/actor";
 import { assertedActors, assertedSignIn, nestActors } from "@/lib/oauth/asserted-claims";
 import { RECEIPT_TYPE, receiptClaims, receiptHash } from "@/lib/oauth/receipt";
-import { formatScope, parseScope } from "@/lib/oauth/scope";
+import { parseScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import type { VerifiedAssertion } from "@/lib/services/assertions";
 import { type Client, touchClient } from "@/lib/services/clients";
 import { askPolicy, type Issue, mintAccessToken, requireAllowed } from "@/lib/services/issuing";
 import { receiptRow } from "@/lib/services/receipts";
 import { admitPerson, findPerson, newcomerId, singleUse } from "../foreign-assertion";
-import type { TokenRequest, TokenResponse } from "../grant";
+import { issuedToken, type TokenRequest, type TokenResponse } from "../grant";
 import { type AssertedReach, assertedReach } from "./reach";
 import { storeRedeemed } from "./store";
 
@@ -40,7 +40,7 @@ export async function redeemForPerson(
 async function redeem(
   ctx: Context,
   assertion: VerifiedAssertion,
-  { client, params, resources, address }: Request,
+  { client, params, resources, address, jkt }: Request,
 ): Promise<TokenResponse> {
   checkClient(assertion, client);
   const act = actingChain(ctx, assertion, client);
@@ -52,7 +52,7 @@ async function redeem(
     asked,
     role: known?.role ?? "member",
   });
-  const redemption = { assertion, client, act, reach };
+  const redemption = { assertion, client, act, reach, jkt };
   // Somebody new has an id before they are made known, together with the token: a refusal leaves nothing behind.
   const id = known?.id ?? newcomerId(ctx, assertion, CODE);
   const issue = issueOf(ctx, redemption, `user:${id}`);
@@ -77,7 +77,7 @@ async function redeem(
   const issued = { row, event, ...(receipt && { receipt }) };
   await storeRedeemed(ctx, issued, singleUse(assertion), known ? undefined : admit);
   ctx.defer(() => touchClient(ctx, client));
-  return { access_token: token, token_type: "Bearer", expires_in: issue.ttl, scope: formatScope(scope) };
+  return issuedToken({ token, jkt, ttl: issue.ttl, scope });
 }
 
 /** "the client_id claim … MUST identify the same client" as the one that authenticated: it is no bearer token. */
@@ -116,11 +116,12 @@ type Redemption = {
   client: Client;
   act: Actor | undefined;
   reach: AssertedReach;
+  jkt: string | undefined;
 };
 
 const issueOf = (
   { settings, now }: Context,
-  { assertion, client, reach }: Redemption,
+  { assertion, client, reach, jkt }: Redemption,
   subject: string,
 ): Issue => ({
   grantType: GRANT_TYPES.jwtBearer,
@@ -130,6 +131,7 @@ const issueOf = (
   audience: reach.target.resource,
   ttl: settings.accessTokenTtl,
   chainedFrom: assertion.issuer.issuer,
+  jkt,
   ...assertedSignIn(assertion.claims, now()),
 });
 
@@ -171,6 +173,7 @@ async function mint(ctx: Context, issue: Issue, redemption: Redemption) {
     expiresAt: new Date(issuedAt.getTime() + issue.ttl * 1000),
     subject: { issuer: assertion.issuer.issuer, sub, jti: assertionId, ...earlier },
     policy: policyVersion,
+    jkt: redemption.jkt,
   });
   const jws = await ctx.keys.sign(RECEIPT_TYPE, claims);
   const receipt = receiptRow(ctx, { jws, hash: receiptHash(jws), claims });

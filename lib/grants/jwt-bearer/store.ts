@@ -1,7 +1,8 @@
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { appendIssuedTokens, type IssuedToken } from "@/lib/services/tokens";
-import { once, type Use } from "../once";
+import type { Use } from "@/lib/services/used-assertions";
+import { once } from "../once";
 
 /**
  * Stores what came of an assertion, after what has to be there before; one that was redeemed before is refused and

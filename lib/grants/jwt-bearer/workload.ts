@@ -1,13 +1,13 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
-import { formatScope, narrowScope, parseScope } from "@/lib/oauth/scope";
+import { narrowScope, parseScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { matchWorkload, type VerifiedAssertion } from "@/lib/services/assertions";
 import { type Client, findClientRecently, touchClient } from "@/lib/services/clients";
 import { mintAccessToken } from "@/lib/services/issuing";
 import { meantScope, ownScope, resolveTarget } from "@/lib/services/targets";
 import { singleUse } from "../foreign-assertion";
-import type { TokenRequest, TokenResponse } from "../grant";
+import { issuedToken, type TokenRequest, type TokenResponse } from "../grant";
 import { oneResource } from "../one-resource";
 import { storeRedeemed } from "./store";
 
@@ -54,7 +54,7 @@ const anothersAssertion = () =>
 export async function redeemForWorkload(
   ctx: Context,
   assertion: VerifiedAssertion,
-  { client, params, resources, address }: TokenRequest<{ scope?: string | undefined }>,
+  { client, params, resources, address, jkt }: TokenRequest<{ scope?: string | undefined }>,
 ): Promise<TokenResponse> {
   await clientOfWorkload(ctx, assertion, client.clientId);
   const { clientId } = client;
@@ -72,6 +72,7 @@ export async function redeemForWorkload(
     scope,
     audience: target.resource,
     ttl,
+    jkt,
   });
   const { issuer, claims } = assertion;
   const event = {
@@ -88,7 +89,7 @@ export async function redeemForWorkload(
   const isReusable = matchWorkload(issuer, claims)?.reusable === true;
   await storeRedeemed(ctx, { row: minted.row, event }, isReusable ? undefined : singleUse(assertion));
   ctx.defer(() => touchClient(ctx, client));
-  return { access_token: minted.token, token_type: "Bearer", expires_in: ttl, scope: formatScope(scope) };
+  return issuedToken({ token: minted.token, jkt, ttl, scope });
 }
 
 const limited = (scope: readonly string[], { issuer }: VerifiedAssertion): readonly string[] =>

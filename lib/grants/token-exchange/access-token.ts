@@ -3,12 +3,11 @@ import { OAuthError } from "@/lib/errors";
 import { timeOrderedUuid } from "@/lib/ids";
 import { actorsOf } from "@/lib/oauth/actor";
 import { RECEIPT_TYPE, receiptClaims, receiptHash } from "@/lib/oauth/receipt";
-import { formatScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES, TOKEN_TYPES } from "@/lib/oauth/token-types";
 import { touchClient } from "@/lib/services/clients";
 import { mintAccessToken, requireAllowed } from "@/lib/services/issuing";
 import { receiptRow } from "@/lib/services/receipts";
-import type { TokenResponse } from "../grant";
+import { issuedToken, type TokenResponse } from "../grant";
 import { storeExchanged } from "./commit";
 import { type Plan, planExchange } from "./plan";
 import type { Exchange } from "./requested-token";
@@ -39,6 +38,7 @@ export async function issueAccessToken(ctx: Context, exchange: Exchange): Promis
     authTime: subject.authTime,
     amr: subject.amr,
     chainedFrom: subject.issuer,
+    jkt: asked.jkt,
     delegated: { jti, issuedAt, act, lineage: lineageOf(exchange), receipt: receipt.hash, policyVersion },
   });
   await storeExchanged(ctx, subject, {
@@ -57,6 +57,7 @@ export async function issueAccessToken(ctx: Context, exchange: Exchange): Promis
         audience: target.resource,
         receipt: receipt.hash,
         policy: policyVersion,
+        ...boundKeys(ctx, exchange),
         ...(subject.issuer && { issuer: subject.issuer }),
         ...(subject.grantId && { grant: subject.grantId }),
       },
@@ -65,13 +66,18 @@ export async function issueAccessToken(ctx: Context, exchange: Exchange): Promis
   });
   ctx.defer(() => touchClient(ctx, asked.client));
   return {
-    access_token: minted.token,
+    ...issuedToken({ token: minted.token, jkt: asked.jkt, ttl, scope }),
     issued_token_type: TOKEN_TYPES.accessToken,
-    token_type: "Bearer",
-    expires_in: ttl,
-    scope: formatScope(scope),
   };
 }
+
+/** The key it is bound to; with the one it was bound to, where the operator wants to hear of a change. */
+const boundKeys = ({ settings }: Context, { asked: { jkt }, subject: { boundTo } }: Exchange) => ({
+  ...(jkt !== undefined && { jkt }),
+  ...(boundTo !== undefined &&
+    boundTo !== jkt &&
+    settings.dpopChainPolicy === "audit" && { before: boundTo }),
+});
 
 /** What comes of a token never outlives it, nor the actor token it was made with. */
 export function remainingSeconds(
@@ -113,6 +119,7 @@ async function signReceipt(
     policy: policyVersion,
     approval: subject.approvalId,
     grant: subject.grantId,
+    jkt: asked.jkt,
   });
   const jws = await ctx.keys.sign(RECEIPT_TYPE, claims);
   return receiptRow(ctx, { jws, hash: receiptHash(jws), claims });

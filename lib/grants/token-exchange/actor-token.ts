@@ -13,7 +13,7 @@ export type ActorToken = { id: string; expiresAt: Date; lineage: readonly string
 export async function readActorToken(
   ctx: Context,
   { actor_token: token, actor_token_type: type }: Params,
-  { actor, subject }: { actor: string; subject: SubjectToken },
+  { actor, subject, jkt }: { actor: string; subject: SubjectToken; jkt: string | undefined },
 ): Promise<ActorToken | undefined> {
   if (token === undefined) {
     // "actor_token_type … MUST NOT be included when the actor_token parameter is not included."
@@ -30,6 +30,7 @@ export async function readActorToken(
       "The actor_token is not this client's own: send one it acts with.",
     );
   }
+  checkKey(claims.cnf?.jkt, jkt);
   if (!continuesChain(subject, claims)) {
     throw new OAuthError(
       "invalid_request",
@@ -38,4 +39,15 @@ export async function readActorToken(
     );
   }
   return { id: claims.jti, expiresAt: row.expiresAt, lineage: [...row.lineage, claims.jti] };
+}
+
+/** An actor token that is bound to a key shows who acts only together with that key (RFC 9449 §6). */
+function checkKey(boundTo: string | undefined, proven: string | undefined): void {
+  if (boundTo === undefined || boundTo === proven) return;
+  if (proven === undefined)
+    throw new OAuthError("invalid_dpop_proof", "Send a DPoP proof: the actor_token is bound to a key.");
+  throw new OAuthError(
+    "invalid_request",
+    "The actor_token is bound to another key than the DPoP proof's. Send one that this key was proven for.",
+  );
 }

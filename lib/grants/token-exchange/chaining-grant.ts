@@ -30,7 +30,18 @@ export async function issueChainingGrant(ctx: Context, exchange: Exchange): Prom
   const { clientId } = asked.client;
   const jti = timeOrderedUuid(issuedAt);
   const claims = chainingGrantClaims(
-    { issuer: settings.serverUrl, target, jti, subject: subject.sub, act, clientId, scope, issuedAt, ttl },
+    {
+      issuer: settings.serverUrl,
+      target,
+      jti,
+      subject: subject.sub,
+      act,
+      clientId,
+      scope,
+      issuedAt,
+      ttl,
+      jkt: asked.jkt,
+    },
     { policy: settings.chainingClaimsPolicy, key: deriveKey(settings.secretKey, "pairwise") },
   );
   const grant = await ctx.keys.sign(CHAINING_GRANT_TYPE, claims);

@@ -4,7 +4,14 @@ import { type AssertionPurpose, decodeAssertion } from "@/lib/oauth/assertion";
 import { intersectScope, parseScope } from "@/lib/oauth/scope";
 import type { VerifiedAssertion } from "@/lib/services/assertions";
 import type { User } from "@/lib/services/users";
-import { admitPerson, findPerson, newcomerId, singleUse, verifyForeign } from "../foreign-assertion";
+import {
+  admitPerson,
+  findPerson,
+  newcomerId,
+  requireKeyOf,
+  singleUse,
+  verifyForeign,
+} from "../foreign-assertion";
 import type { Reading, SubjectToken, SubjectTokenReader } from "./subject-token";
 
 /** RFC 8693 §2.2.2 has one code for a subject token that does not count, wherever it comes from (D21). */
@@ -23,11 +30,12 @@ export const foreignJwt =
 
 async function readAssertion(
   ctx: Context,
-  { token, client }: Reading,
+  { token, client, jkt }: Reading,
   purpose: AssertionPurpose,
 ): Promise<SubjectToken> {
   const expected = { purposes: [purpose], code: INVALID, clientId: client.clientId } as const;
   const assertion = await verifyForeign(ctx, token, expected);
+  requireKeyOf(assertion, jkt, INVALID);
   const known = await findPerson(ctx, assertion);
   if (known) return subjectOf(ctx, assertion, known);
   const newcomer = { id: newcomerId(ctx, assertion, INVALID), role: "member" } as const;

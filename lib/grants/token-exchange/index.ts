@@ -24,18 +24,18 @@ export const tokenExchange = defineGrant({
     request_context: z.string().optional(),
   }),
 
-  async handle(ctx, { client, authMethod, params, resources, address }) {
+  async handle(ctx, { client, authMethod, params, resources, address, jkt }) {
     // Whoever acts has to be who they say: knowing a client_id proves nothing.
     if (authMethod === "none") {
       throw new OAuthError("unauthorized_client", "Register a client with a secret to exchange tokens.");
     }
     const requested = requestedToken(params.requested_token_type);
-    const reading = { token: params.subject_token, client };
+    const reading = { token: params.subject_token, client, jkt };
     const subject = await readSubjectToken(ctx, params.subject_token_type, reading, requested.subjectTypes);
     const actor = `client:${client.clientId}`;
-    const actorToken = await readActorToken(ctx, params, { actor, subject });
+    const actorToken = await readActorToken(ctx, params, { actor, subject, jkt });
     const scope = params.scope ? parseScope(params.scope) : undefined;
-    const asked = { client, audience: params.audience, resources, scope };
+    const asked = { client, audience: params.audience, resources, scope, jkt };
     const { request_details: requestDetails, request_context: requestContext } = params;
     return requested.issue(ctx, { asked, subject, actorToken, requestDetails, requestContext, address });
   },

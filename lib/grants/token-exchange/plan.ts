@@ -19,6 +19,8 @@ export type Asked = {
   resources: readonly string[];
   /** Undefined: whatever both the subject token and the client's registration have. */
   scope: readonly string[] | undefined;
+  /** Thumbprint of the key that the request proves to hold. */
+  jkt: string | undefined;
 };
 
 /** What an exchange would come to, and what the policy says of it; nothing is issued yet. */
@@ -65,6 +67,9 @@ export async function planExchange(
     exchangeTargets,
     exchangeBounds: await boundsOf(ctx, subject),
     allowedElsewhere: allowed?.elsewhere,
+    boundTo: subject.boundTo,
+    provenKey: asked.jkt,
+    keyPolicy: ctx.settings.dpopChainPolicy,
     exchanges: Math.max(0, subject.lineage.length - 1),
     depth: delegationDepth(act),
     maxDepth: ctx.settings.maxDelegationDepth,

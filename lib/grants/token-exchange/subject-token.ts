@@ -2,6 +2,7 @@ import type { Role } from "@/db/schema/resources";
 import type { Context } from "@/lib/context";
 import { isOAuthError, OAuthError } from "@/lib/errors";
 import { type Actor, accessTokenClaims } from "@/lib/oauth/access-token";
+import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import type { HopInput } from "@/lib/oauth/receipt";
 import { intersectScope } from "@/lib/oauth/scope";
 import { TOKEN_TYPES } from "@/lib/oauth/token-types";
@@ -10,7 +11,7 @@ import type { Client } from "@/lib/services/clients";
 import { findRefreshToken, isRefreshTokenLive } from "@/lib/services/refresh-tokens";
 import { scopeOfRole } from "@/lib/services/targets";
 import { verifyAccessToken } from "@/lib/services/token-state";
-import type { Use } from "../once";
+import type { Use } from "@/lib/services/used-assertions";
 import { foreignIdToken, foreignJwt } from "./foreign-subject";
 import { ownTransactionToken } from "./txn-subject";
 
@@ -30,6 +31,9 @@ export type SubjectToken = {
   lineage: readonly string[];
   /** What the receipt of the hop says of it. */
   proof: HopInput["subject"];
+  /** Thumbprint of the key it is bound to; undefined: a bearer token, or its key is proven already. */
+  boundTo?: string | undefined;
+  authorizationDetails?: readonly AuthorizationDetail[] | undefined;
   grantId?: string | undefined;
   familyId?: string | undefined;
   approvalId?: string | undefined;
@@ -51,7 +55,12 @@ export type SubjectToken = {
   transaction?: TransactionClaims | undefined;
 };
 
-export type Reading = { token: string; client: Client };
+export type Reading = {
+  token: string;
+  client: Client;
+  /** Thumbprint of the key that the request proves to hold. */
+  jkt: string | undefined;
+};
 
 /** Reads one kind of subject token; throws `invalid_request` for one that does not count (RFC 8693 §2.2.2). */
 export type SubjectTokenReader = (ctx: Context, reading: Reading) => Promise<SubjectToken>;
@@ -94,6 +103,8 @@ export async function ownAccessToken(ctx: Context, { token }: Reading): Promise<
     scope,
     audience: claims.aud,
     issuedTo: claims.client_id,
+    boundTo: claims.cnf?.jkt,
+    authorizationDetails: claims.authorization_details,
     expiresAt: row.expiresAt,
     lineage: [...row.lineage, claims.jti],
     proof: { claims, grant: row.grantId ?? undefined, approval: row.approvalId ?? undefined },
@@ -143,7 +154,7 @@ async function ownRefreshToken(ctx: Context, { token, client }: Reading): Promis
       "The subject_token is not a refresh token of this client that counts now. Ask the person to connect again.",
     );
   }
-  const { userId, resource, familyId, grantId, issuedAt, expiresAt, authTime, amr } = state.token;
+  const { userId, resource, familyId, grantId, issuedAt, expiresAt, authTime, amr, jkt } = state.token;
   const sub = `user:${userId}`;
   const left = intersectScope(state.token.scope, state.grant.scope);
   const scope = await scopeOfRole(ctx, { resource, scope: left }, state.user.role);
@@ -171,6 +182,8 @@ async function ownRefreshToken(ctx: Context, { token, client }: Reading): Promis
     audience: resource,
     issuedTo: client.clientId,
     expiresAt,
+    boundTo: jkt ?? undefined,
+    authorizationDetails: state.token.authorizationDetails ?? undefined,
     lineage: [],
     proof: { claims, grant: grantId, approval: approvalId },
     ...{ grantId, familyId, approvalId, authTime, amr, role: state.user.role, grant: state.grant },

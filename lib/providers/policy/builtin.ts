@@ -4,7 +4,7 @@ import { sameResource } from "@/lib/oauth/resource";
 import type { Delegation, Denial, PolicyProvider, PolicyRequest } from "./provider";
 
 /** Grows when the rules below change, so that a token tells which ones allowed it. */
-const VERSION = "builtin/1";
+const VERSION = "builtin/2";
 
 type Rule = (request: PolicyRequest, delegation: Delegation) => Denial | undefined;
 
@@ -45,6 +45,26 @@ const depth: Rule = (_, { depth: hops, maxDepth, exchanges = 0 }) => {
         code: "invalid_request",
         detail: "delegation_depth_exceeded",
         description: `The chain would have ${hops} hops, and ${maxDepth} are allowed. Ask an earlier agent of the chain for the token.`,
+      }
+    : undefined;
+};
+
+/**
+ * A token that is bound to a key is exchanged by who holds the key, or by another agent with a key of its own where
+ * the operator lets them; never without a proof, which would make a bearer token of it (RFC 9449 §6).
+ */
+const holderOfKey: Rule = (_, { boundTo, provenKey, keyPolicy = "strict" }) => {
+  if (boundTo === undefined || boundTo === provenKey) return undefined;
+  if (provenKey === undefined)
+    return {
+      code: "invalid_dpop_proof",
+      description: "Send a DPoP proof: the subject_token is bound to a key.",
+    };
+  return keyPolicy === "strict"
+    ? {
+        code: "invalid_request",
+        description:
+          "The subject_token is bound to another key than the DPoP proof's. Let its holder exchange it, or ask the operator about AUTHGENT_DPOP_CHAIN_POLICY.",
       }
     : undefined;
 };
@@ -91,6 +111,7 @@ function beyond(asked: readonly string[], limit: readonly string[], which: strin
 /** In the order a developer would put them right. */
 const RULES: readonly Rule[] = [
   mayUseSubjectToken,
+  holderOfKey,
   mayAct,
   depth,
   exchangeTarget,

@@ -35,6 +35,12 @@ export type Delegation = {
   exchangeBounds?: readonly (readonly string[])[];
   /** The resource a person allowed this at, where the audience is another one they did not. */
   allowedElsewhere?: string | undefined;
+  /** Thumbprint of the key that the subject token is bound to (RFC 9449 §6); undefined: a bearer token. */
+  boundTo?: string | undefined;
+  /** Thumbprint of the key that the request proves to hold. */
+  provenKey?: string | undefined;
+  /** Whether only the holder of that key may exchange it, as the operator set it; `strict` if absent. */
+  keyPolicy?: "strict" | "audit" | "permissive";
   /** How often the chain was exchanged so far; self-exchanges count here, although they are no hops. */
   exchanges?: number;
   depth: number;

@@ -1,0 +1,69 @@
+import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { clientAndRedirect, parseAuthorizationRequest } from "@/lib/oauth/authorization-request";
+import { isDocumentClientId } from "@/lib/oauth/client-id-document";
+import { matchesRedirectUri } from "@/lib/oauth/redirect-uri";
+import type { requestConsent } from "@/lib/services/approvals";
+import { resolveDocumentClient } from "@/lib/services/client-documents";
+import { type Client, findClient } from "@/lib/services/clients";
+import { addressKey } from "@/lib/services/rate-limits";
+import type { SignedIn } from "@/lib/services/sessions";
+import { grantableScope, requestedScope, resolveTarget } from "@/lib/services/targets";
+import type { Call } from "./call";
+
+/** Who asks, and where the answer goes: until both are known to belong together, nothing is sent there (RFC 6749 §4.1.2.1). */
+export type Asker = { client: Client; redirectUri: string };
+
+/** The client that an authorization request names, and the registered address it chose. */
+export async function identifyAsker(ctx: Context, call: Call, params: URLSearchParams): Promise<Asker> {
+  const { clientId, redirectUri } = clientAndRedirect(params);
+  const client = isDocumentClientId(clientId)
+    ? await resolveDocumentClient(ctx, clientId, addressKey(call.address))
+    : await findClient(ctx, clientId);
+  if (client?.status !== "active") {
+    throw new OAuthError(
+      "invalid_client",
+      "The app that sent you here is not registered, or no longer. Remove this server from the app and add it again.",
+    );
+  }
+  return { client, redirectUri: chosenRedirectUri(client, redirectUri) };
+}
+
+/** OAuth 2.1 §4.1.1 lets the parameter be left out when there is only one to choose. */
+export function chosenRedirectUri({ redirectUris }: Client, requested: string | undefined): string {
+  const [only, ...more] = redirectUris;
+  const chosen = requested ?? (more.length === 0 ? only : undefined);
+  if (chosen === undefined || !matchesRedirectUri(redirectUris, chosen)) {
+    throw new OAuthError(
+      "invalid_redirect_uri",
+      "The address this app wants the answer sent to is not one it registered, so nothing was sent. Tell the maker of the app.",
+    );
+  }
+  return chosen;
+}
+
+/** A validated authorization request as it is kept, but for where the browser came from. */
+export type ValidRequest = Omit<Parameters<typeof requestConsent>[1]["request"], "crossSite">;
+
+/** Checks everything an authorization request asks for; what this throws the client is told (RFC 6749 §4.1.1). */
+export async function validRequest(
+  ctx: Context,
+  { client, redirectUri }: Asker,
+  params: URLSearchParams,
+  by: SignedIn | undefined,
+): Promise<ValidRequest> {
+  if (!client.grantTypes.includes("authorization_code")) {
+    throw new OAuthError("unauthorized_client", "This client is not registered for authorization_code.");
+  }
+  const { resources, scope: asked, responseType: _, ...request } = parseAuthorizationRequest(params);
+  const target = await resolveTarget(ctx, client, resources[0]);
+  const grantable = grantableScope(ctx, { client, target, asked, ...(by ? { role: by.user.role } : {}) });
+  const scope = requestedScope(grantable, asked, client.scope ?? []);
+  return {
+    ...request,
+    prompt: [...request.prompt],
+    redirectUri,
+    resource: target.resource,
+    scope: [...scope],
+  };
+}

@@ -1,0 +1,64 @@
+import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { DPOP_MAX_AGE, type DpopProof, verifyDpopProof } from "@/lib/oauth/dpop-proof";
+import { isRecentNonce, nonceAt } from "@/lib/oauth/rotating-nonce";
+import { deriveKey } from "@/lib/secret-key";
+import type { Call } from "./call";
+
+/**
+ * The thumbprint of the key that a request proves to hold; undefined: it brings no proof (RFC 9449 §4.3). Every proof
+ * counts once, on whatever instance. `accessToken` is the one it comes with at a protected resource.
+ */
+export async function verifyProof(
+  ctx: Context,
+  { request, url }: Call,
+  accessToken?: string,
+): Promise<string | undefined> {
+  const header = request.headers.get("dpop");
+  if (header === null) return undefined;
+  const proof = verifyDpopProof(header, {
+    method: request.method,
+    // From the issuer: what a proxy or the caller says of our address proves nothing.
+    url: `${ctx.settings.serverUrl}${url.pathname}`,
+    now: ctx.now(),
+    accessToken,
+  });
+  checkNonce(ctx, proof);
+  await consume(ctx, proof);
+  return proof.jkt;
+}
+
+/** A nonce for the next proof of whoever is answered (RFC 9449 §8.2). */
+export const currentDpopNonce = ({ settings, now }: Pick<Context, "settings" | "now">): string =>
+  nonceAt(deriveKey(settings.secretKey, "dpop-nonce"), now());
+
+/** A nonce that is there has to be recent; one has to be there where the operator says so (RFC 9449 §8). */
+function checkNonce(ctx: Context, { nonce }: DpopProof): void {
+  if (nonce === undefined && ctx.settings.dpopNonce === "optional") return;
+  if (nonce !== undefined && isRecentNonce(deriveKey(ctx.settings.secretKey, "dpop-nonce"), nonce, ctx.now()))
+    return;
+  throw new OAuthError(
+    "use_dpop_nonce",
+    "Send a new DPoP proof with the nonce of the DPoP-Nonce header of this answer.",
+    {
+      reason: nonce === undefined ? "no nonce" : "the nonce is old, or not ours",
+      headers: { "dpop-nonce": currentDpopNonce(ctx) },
+    },
+  );
+}
+
+/** "the jti value has not been seen before", by any instance and after any restart (RFC 9449 §11.1). */
+async function consume(ctx: Context, { jkt, jti, issuedAt }: DpopProof): Promise<void> {
+  const expiresAt = new Date(issuedAt.getTime() + DPOP_MAX_AGE * 1000);
+  if (await ctx.consumeOnce({ issuer: `dpop ${jkt}`, jti, expiresAt })) return;
+  throw new OAuthError("invalid_dpop_proof", "Send a new DPoP proof: this one was used already.", {
+    reason: "replayed proof",
+  });
+}
+
+/** The refusal of a request that has to bring a proof and brings none; the nonce makes the next one count at once. */
+export const proofRequired = (ctx: Context, because: string): OAuthError =>
+  new OAuthError("invalid_dpop_proof", `Send a DPoP proof: ${because}.`, {
+    reason: "no proof",
+    headers: { "dpop-nonce": currentDpopNonce(ctx) },
+  });

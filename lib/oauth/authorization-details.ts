@@ -1,0 +1,2 @@
+/** One thing a client may do, in the words of its type (RFC 9396 §2). */
+export type AuthorizationDetail = { type: string } & Readonly<Record<string, unknown>>;

@@ -1,0 +1,107 @@
+import { z } from "zod";
+import { isOAuthError, OAuthError } from "@/lib/errors";
+import { JWS_ALGORITHMS } from "./jws";
+import { isLoopbackHost } from "./uri";
+import { importVerificationKey, PRIVATE_MEMBERS } from "./verification-key";
+
+/** A JWK Set with public keys (RFC 7517 §5). */
+export type ClientJwks = { keys: Record<string, unknown>[] };
+
+/** How a client proves who it is, and what it is held to (RFC 7591 §2, RFC 9449 §5.2, RFC 9126 §6, RFC 9396 §10). */
+export type ClientProofMetadata = {
+  /** Its public keys, or where they are; never both. */
+  jwks?: ClientJwks | undefined;
+  jwksUri?: string | undefined;
+  /** The one algorithm of its assertions. */
+  assertionAlg?: string | undefined;
+  spiffeId?: string | undefined;
+  dpopBoundAccessTokens?: boolean | undefined;
+  requirePushedAuthorizationRequests?: boolean | undefined;
+  authorizationDetailsTypes?: readonly string[] | undefined;
+};
+
+const MAX_URI_LENGTH = 2048;
+const SPIFFE_ID = /^spiffe:\/\/[a-z0-9._-]{1,255}(?:\/[\w.-]+)+(?:\/\*)?$/;
+
+/** These members as they stand in a registration request or a client metadata document. */
+export const proofFields = {
+  jwks: z.object({ keys: z.array(z.looseObject({ kty: z.string() })).max(20) }).nullish(),
+  jwks_uri: z
+    .url({ protocol: /^https?$/ })
+    .max(MAX_URI_LENGTH)
+    .nullish(),
+  token_endpoint_auth_signing_alg: z.enum(JWS_ALGORITHMS).nullish(),
+  spiffe_id: z
+    .string()
+    .max(MAX_URI_LENGTH)
+    .regex(SPIFFE_ID, "must be a SPIFFE ID; it may end in /*")
+    .nullish(),
+  dpop_bound_access_tokens: z.boolean().nullish(),
+  require_pushed_authorization_requests: z.boolean().nullish(),
+  authorization_details_types: z.array(z.string().max(200)).max(50).nullish(),
+};
+type Fields = z.infer<z.ZodObject<typeof proofFields>>;
+
+/** Reads these members; what an authentication method needs has to be there. */
+export function readProofMetadata(fields: Fields, authMethod: string): ClientProofMetadata {
+  const { jwks, jwks_uri: jwksUri } = fields;
+  // "The jwks_uri and jwks parameters MUST NOT both be present in the same request or response."
+  if (jwks != null && jwksUri != null) throw refusal("Send jwks or jwks_uri, not both");
+  for (const key of jwks?.keys ?? []) checkKey(key);
+  if (jwksUri && !isFetchable(jwksUri)) throw refusal("Send jwks_uri as an https URL");
+  if (authMethod === "private_key_jwt" && !jwks?.keys.length && !jwksUri)
+    throw refusal("Send jwks_uri, or jwks with a public key: private_key_jwt needs one");
+  return {
+    jwks: jwks ?? undefined,
+    jwksUri: jwksUri ?? undefined,
+    assertionAlg: fields.token_endpoint_auth_signing_alg ?? undefined,
+    spiffeId: fields.spiffe_id ?? undefined,
+    dpopBoundAccessTokens: fields.dpop_bound_access_tokens ?? undefined,
+    requirePushedAuthorizationRequests: fields.require_pushed_authorization_requests ?? undefined,
+    authorizationDetailsTypes: fields.authorization_details_types ?? undefined,
+  };
+}
+
+/** Keys that only encrypt are none of ours; one that is private, weak or malformed is a mistake to be told of. */
+function checkKey(key: Record<string, unknown>): void {
+  if (PRIVATE_MEMBERS.some((member) => member in key))
+    throw refusal("Remove the private keys from jwks, and replace them: others may have seen them");
+  const fits = JWS_ALGORITHMS.some((alg) => isKeyFor(key, alg));
+  if (!fits && key.use !== "enc") throw refusal(`Send in jwks public keys for ${JWS_ALGORITHMS.join(", ")}`);
+}
+
+function isKeyFor(key: Record<string, unknown>, alg: string): boolean {
+  try {
+    return Boolean(importVerificationKey(key, alg));
+  } catch (error) {
+    if (isOAuthError(error)) return false;
+    throw error;
+  }
+}
+
+/** https, or a loopback address, which only a server in local mode asks. */
+function isFetchable(uri: string): boolean {
+  const { protocol, hostname, username, password } = new URL(uri);
+  if (username || password) return false;
+  return protocol === "https:" || isLoopbackHost(hostname);
+}
+
+/** As a database row has it: null where nothing is said. */
+type Nullable<T> = { [Key in keyof T]: T[Key] | null };
+
+/** The same members as they are told, of what is registered. */
+export const proofMembers = (registered: Nullable<ClientProofMetadata>) => ({
+  ...(registered.jwks && { jwks: registered.jwks }),
+  ...(registered.jwksUri && { jwks_uri: registered.jwksUri }),
+  ...(registered.assertionAlg && { token_endpoint_auth_signing_alg: registered.assertionAlg }),
+  ...(registered.spiffeId && { spiffe_id: registered.spiffeId }),
+  ...(registered.dpopBoundAccessTokens && { dpop_bound_access_tokens: true }),
+  ...(registered.requirePushedAuthorizationRequests && { require_pushed_authorization_requests: true }),
+  ...(registered.authorizationDetailsTypes && {
+    authorization_details_types: registered.authorizationDetailsTypes,
+  }),
+});
+
+function refusal(description: string): OAuthError {
+  return new OAuthError("invalid_client_metadata", description);
+}

@@ -1,0 +1,51 @@
+import { and, eq, gt, isNull, lt } from "drizzle-orm";
+import { pushedRequests } from "@/db/schema/pushed-requests";
+import type { Context } from "@/lib/context";
+import { hashSecret, newSecret } from "@/lib/ids";
+
+/** What every `request_uri` of ours begins with (RFC 9126 §2.2). */
+const PREFIX = "urn:ietf:params:oauth:request_uri:";
+
+/** True for a `request_uri` that this server could have given out. */
+export const isPushedRequestUri = (uri: string): boolean => uri.startsWith(PREFIX);
+
+type NewRequest = { clientId: string; params: URLSearchParams };
+
+/** Keeps a validated authorization request for its client, and names it by an address nobody can guess. */
+export async function pushRequest(ctx: Context, { clientId, params }: NewRequest): Promise<string> {
+  const uri = `${PREFIX}${newSecret()}`;
+  const now = ctx.now();
+  await ctx.db.insert(pushedRequests).values({
+    uriHash: hashSecret(uri),
+    clientId,
+    params: [...params],
+    createdAt: now,
+    expiresAt: new Date(now.getTime() + ctx.settings.parTtl * 1000),
+  });
+  return uri;
+}
+
+/** Takes a pushed request, once: undefined for one that is unknown, used, expired, or another client's (RFC 9126 §4). */
+export async function takePushedRequest(
+  ctx: Context,
+  { uri, clientId }: { uri: string; clientId: string },
+): Promise<URLSearchParams | undefined> {
+  const [taken] = await ctx.db
+    .update(pushedRequests)
+    .set({ usedAt: ctx.now() })
+    .where(
+      and(
+        eq(pushedRequests.uriHash, hashSecret(uri)),
+        eq(pushedRequests.clientId, clientId),
+        isNull(pushedRequests.usedAt),
+        gt(pushedRequests.expiresAt, ctx.now()),
+      ),
+    )
+    .returning({ params: pushedRequests.params });
+  return taken && new URLSearchParams(taken.params);
+}
+
+/** Removes pushed requests that have expired. */
+export async function prunePushedRequests(ctx: Context): Promise<void> {
+  await ctx.db.delete(pushedRequests).where(lt(pushedRequests.expiresAt, ctx.now()));
+}
