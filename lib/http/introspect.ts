@@ -6,7 +6,7 @@ import { findRefreshToken, isRefreshTokenLive } from "@/lib/services/refresh-tok
 import { findRegisteredResource } from "@/lib/services/resources";
 import { verifyAccessToken } from "@/lib/services/token-state";
 import type { Call } from "./call";
-import { authenticateClient } from "./client-auth/index";
+import { authenticateClient, presentsCredentials } from "./client-auth/index";
 import { readForm } from "./form";
 import { json } from "./json";
 import { requireOperator } from "./operator";
@@ -41,12 +41,12 @@ export async function authenticateCaller(
     await requireOperator(ctx, call);
     return { kind: "operator" };
   }
-  const anonymous = !headers.has("authorization") && fields.client_id === undefined;
+  const anonymous = !presentsCredentials(call.request, fields) && fields.client_id === undefined;
   if (anonymous && call.isLocal) return { kind: "anybody" };
   const { client, authMethod } = await authenticateClient(ctx, call, fields);
   // "the authorization server MUST … require some form of authorization": knowing a public client_id is none.
   if (authMethod === "none" && !call.isLocal) {
-    throw new OAuthError("invalid_client", "Authenticate with a client secret to introspect tokens.");
+    throw new OAuthError("invalid_client", "Authenticate as a client that has a secret or a key to introspect tokens.");
   }
   return { kind: "client", client };
 }
