@@ -18,8 +18,8 @@ type Options = {
 
 /**
  * Lets concurrent appends share one commit: while one is under way, the next ones gather.
- * Each caller is answered only after the commit that holds its item, with the result at its item's place. What was refused together is tried one by one:
- * nobody's item fails for another's.
+ * Each caller is answered only after the commit that holds its item, with the result at its item's place. What was
+ * refused together is tried one by one: nobody's item fails for another's.
  */
 export function groupCommit<Item, Result>(
   commit: (items: readonly Item[]) => Promise<readonly Result[]>,

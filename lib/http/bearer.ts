@@ -19,11 +19,12 @@ export async function authenticateBearer(ctx: Context, call: Call, wanted: Wante
   const presented = presentedToken(call.request.headers.get("authorization"));
   if (presented === undefined) {
     // "the resource server SHOULD NOT include an error code" when no credentials were sent (RFC 6750 §3.1).
-    throw new OAuthError("invalid_token", "Send an access token of this server as Authorization: Bearer.", {
+    const how = needsKey ? "DPoP, with a proof: it has to be bound to a key" : "Bearer";
+    throw new OAuthError("invalid_token", `Send an access token of this server as Authorization: ${how}.`, {
       headers: { "www-authenticate": challengesOf(wanted, needsKey ? ["Bearer", "DPoP"] : ["Bearer"]) },
     });
   }
-  let schemes: readonly Scheme[] = [presented.scheme];
+  let schemes: readonly Scheme[] = [needsKey ? "DPoP" : presented.scheme];
   try {
     const bearer = await verifyAccessToken(ctx, presented.token);
     if (bearer.claims.aud !== wanted.resource) {
@@ -33,7 +34,7 @@ export async function authenticateBearer(ctx: Context, call: Call, wanted: Wante
       );
     }
     const jkt = bearer.claims.cnf?.jkt;
-    if (jkt !== undefined || needsKey) schemes = ["DPoP"];
+    if (jkt !== undefined) schemes = ["DPoP"];
     await requireKey(ctx, call, presented, { jkt, needsKey });
     return bearer;
   } catch (error) {
@@ -62,34 +63,23 @@ async function requireKey(
       "The token is bound to a key: send it as Authorization: DPoP, with a proof.",
     );
   }
-  const proven = await verifyProof(ctx, call, token);
-  if (proven === jkt) return;
-  throw new OAuthError(
-    "invalid_dpop_proof",
-    proven === undefined
-      ? "Send a DPoP proof with the token: it is bound to a key."
-      : "The DPoP proof is made with another key than the one the token is bound to.",
-  );
+  if ((await verifyProof(ctx, call, { accessToken: token, jkt })) !== undefined) return;
+  throw new OAuthError("invalid_dpop_proof", "Send a DPoP proof with the token: it is bound to a key.");
 }
 
 type Told = { error?: ErrorCode; description?: string };
 
 /** One challenge for each scheme; clients that know only bearer tokens read the first (client quirk Q8). */
-const challengesOf = (
-  { resource, scope }: Wanted,
-  schemes: readonly Scheme[],
-  { error, description }: Told = {},
-): string =>
-  schemes
+function challengesOf({ resource, scope }: Wanted, schemes: readonly Scheme[], told: Told = {}): string {
+  const challenge = { ...told, resourceMetadata: protectedResourceMetadataUrl(resource), scope };
+  return schemes
     .map((scheme) =>
       scheme === "DPoP"
-        ? dpopChallenge({ algorithms: DPOP_ALGORITHMS, error, description })
-        : bearerChallenge({
-            ...{ resourceMetadata: protectedResourceMetadataUrl(resource), scope },
-            ...{ error, description },
-          }),
+        ? dpopChallenge({ ...challenge, algorithms: DPOP_ALGORITHMS })
+        : bearerChallenge(challenge),
     )
     .join(", ");
+}
 
 /** What a challenge can tell; the rest is no matter of the token. */
 const CHALLENGED: readonly string[] = ["invalid_token", "invalid_dpop_proof", "use_dpop_nonce"];

@@ -1,18 +1,18 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
-import { DPOP_MAX_AGE, type DpopProof, verifyDpopProof } from "@/lib/oauth/dpop-proof";
+import { type BoundToken, DPOP_MAX_AGE, type DpopProof, verifyDpopProof } from "@/lib/oauth/dpop-proof";
 import { isRecentNonce, nonceAt } from "@/lib/oauth/rotating-nonce";
 import { deriveKey } from "@/lib/secret-key";
 import type { Call } from "./call";
 
 /**
  * The thumbprint of the key that a request proves to hold; undefined: it brings no proof (RFC 9449 §4.3). Every proof
- * counts once, on whatever instance. `accessToken` is the one it comes with at a protected resource.
+ * counts once, on whatever instance. `token` is the one it comes with at a protected resource.
  */
 export async function verifyProof(
   ctx: Context,
   { request, url }: Call,
-  accessToken?: string,
+  token?: BoundToken,
 ): Promise<string | undefined> {
   const header = request.headers.get("dpop");
   if (header === null) return undefined;
@@ -21,7 +21,7 @@ export async function verifyProof(
     // From the issuer: what a proxy or the caller says of our address proves nothing.
     url: `${ctx.settings.serverUrl}${url.pathname}`,
     now: ctx.now(),
-    accessToken,
+    token,
   });
   checkNonce(ctx, proof);
   await consume(ctx, proof);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { checkMayAct, delegationDepth, extendChain } from "./actor";
+import { actorsOf, checkMayAct, delegationDepth, extendChain } from "./actor";
 
 const ISS = "https://other.example";
 
@@ -20,6 +20,25 @@ describe("actors of another server (RFC 8693 §4.1)", () => {
     expect(delegationDepth({ sub: "client:a", act: { sub: "user:ada" } })).toBe(1);
     expect(delegationDepth({ sub: "user:ada", act: { sub: "client:a" } })).toBe(2);
     expect(delegationDepth(undefined)).toBe(0);
+  });
+});
+
+describe("the examples of RFC 8693", () => {
+  const [service16, service77] = ["https://service16.example.com", "https://service77.example.com"];
+
+  it("§4.1: service16 acts now, for service77, which acted for the user", () => {
+    const nested = { sub: service16, act: { sub: service77 } };
+    const subject = { sub: "user@example.com", act: { sub: service77 } };
+    expect(extendChain(subject, service16)).toEqual(nested);
+    expect([actorsOf(nested), delegationDepth(nested)]).toEqual([[service16, service77], 2]);
+  });
+
+  it("§A.2: the token that comes of the subject token and its may_act says who acts", () => {
+    const subject = { sub: "user@example.net" };
+    const mayAct = { sub: "admin@example.net" };
+    expect(() => checkMayAct(mayAct, "admin@example.net")).not.toThrow();
+    expect(() => checkMayAct(mayAct, "user@example.net")).toThrow("may_act does not name this client");
+    expect(extendChain(subject, "admin@example.net")).toEqual({ sub: "admin@example.net" });
   });
 });
 

@@ -48,7 +48,7 @@ export function clientAndRedirect(params: URLSearchParams): {
 }
 
 /** People read these, and cannot mend a link; the parameter is named for who can. */
-const brokenLink = (why: string): OAuthError =>
+export const brokenLink = (why: string): OAuthError =>
   invalid(`This link does not work: ${why}. Go back to the app and start again there.`);
 
 /** The state to give back, also with an error; undefined when there is none or it cannot be trusted to be one. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { basicChallenge, bearerChallenge } from "./challenge";
+import { basicChallenge, bearerChallenge, dpopChallenge } from "./challenge";
 
 const resourceMetadata = "https://h/.well-known/oauth-protected-resource/mcp";
 
@@ -25,6 +25,21 @@ describe("bearerChallenge", () => {
   it("stays in one piece whatever it is given", () => {
     expect(bearerChallenge({ description: 'a"\\b\r\nX: y é' })).toBe(
       `Bearer error_description="a''b''X: y '"`,
+    );
+  });
+});
+
+describe("dpopChallenge", () => {
+  const algorithms = ["ES256", "Ed25519"];
+
+  it("RFC 9449 §7.1: names the algorithms that a proof may have", () => {
+    expect(dpopChallenge({ algorithms })).toBe(`DPoP algs="ES256 Ed25519"`);
+  });
+
+  it("RFC 9728 §5.1: leads to the metadata of the resource as the other one does", () => {
+    const error = "invalid_dpop_proof";
+    expect(dpopChallenge({ algorithms, resourceMetadata, scope: ["mcp:read"], error })).toBe(
+      `DPoP error="${error}", resource_metadata="${resourceMetadata}", scope="mcp:read", algs="ES256 Ed25519"`,
     );
   });
 });

@@ -1,7 +1,7 @@
 import type { ErrorCode } from "@/lib/errors";
 import { formatScope } from "./scope";
 
-type BearerChallenge = {
+type TokenChallenge = {
   /** Where the metadata of the resource is (RFC 9728 §5.1). */
   resourceMetadata?: string | undefined;
   /** Every scope the request needs. */
@@ -12,36 +12,30 @@ type BearerChallenge = {
 };
 
 /** The `WWW-Authenticate` value that asks for a bearer token (RFC 6750 §3, RFC 9728 §5.1). */
-export function bearerChallenge({ resourceMetadata, scope, error, description }: BearerChallenge): string {
-  const parameters = [
-    parameter("error", error),
-    parameter("error_description", description),
-    parameter("resource_metadata", resourceMetadata),
-    parameter("scope", scope && formatScope(scope)),
-  ].filter((text) => text !== undefined);
-  return ["Bearer", parameters.join(", ")].filter(Boolean).join(" ");
-}
+export const bearerChallenge = (challenge: TokenChallenge): string =>
+  formatted("Bearer", tokenParameters(challenge));
 
-type DpopChallenge = {
-  algorithms: readonly string[];
-  error?: ErrorCode | undefined;
-  description?: string | undefined;
-};
-
-/** The `WWW-Authenticate` value that asks for a token bound to a key, and its proof (RFC 9449 §7.1). */
-export function dpopChallenge({ algorithms, error, description }: DpopChallenge): string {
-  const parameters = [
-    parameter("error", error),
-    parameter("error_description", description),
-    parameter("algs", algorithms.join(" ")),
-  ].filter((text) => text !== undefined);
-  return `DPoP ${parameters.join(", ")}`;
-}
+/** The `WWW-Authenticate` value that asks for a token bound to a key, and its proof (RFC 9449 §7.1, RFC 9728 §5.1). */
+export const dpopChallenge = ({
+  algorithms,
+  ...challenge
+}: TokenChallenge & { algorithms: readonly string[] }): string =>
+  formatted("DPoP", [...tokenParameters(challenge), parameter("algs", algorithms.join(" "))]);
 
 /** The `WWW-Authenticate` value that asks for a client's id and secret (RFC 7617 §2). */
 export function basicChallenge(realm: string): string {
   return `Basic realm="${quotable(realm)}", charset="UTF-8"`;
 }
+
+const tokenParameters = ({ error, description, resourceMetadata, scope }: TokenChallenge) => [
+  parameter("error", error),
+  parameter("error_description", description),
+  parameter("resource_metadata", resourceMetadata),
+  parameter("scope", scope && formatScope(scope)),
+];
+
+const formatted = (scheme: string, parameters: readonly (string | undefined)[]): string =>
+  [scheme, parameters.filter((text) => text !== undefined).join(", ")].filter(Boolean).join(" ");
 
 function parameter(name: string, value: string | undefined): string | undefined {
   return value ? `${name}="${quotable(value)}"` : undefined;

@@ -37,7 +37,7 @@ describe("serverMetadata", () => {
       token_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
       revocation_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
       introspection_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
-      dpop_signing_alg_values_supported: ["ES256", "ES384", "RS256", "PS256", "Ed25519"],
+      dpop_signing_alg_values_supported: ["ES256", "ES384", "RS256", "PS256", "Ed25519", "EdDSA"],
       authorization_response_iss_parameter_supported: true,
       client_id_metadata_document_supported: true,
       request_uri_parameter_supported: false,

@@ -10,7 +10,7 @@ describe("protectedResourceMetadata (RFC 9728 §2)", () => {
       authorization_servers: ["https://as.ex"],
       resource_name: "Mail",
       bearer_methods_supported: ["header"],
-      dpop_signing_alg_values_supported: ["ES256", "ES384", "RS256", "PS256", "Ed25519"],
+      dpop_signing_alg_values_supported: ["ES256", "ES384", "RS256", "PS256", "Ed25519", "EdDSA"],
       scopes_supported: ["mcp:read"],
     });
   });

@@ -55,7 +55,7 @@ describe("RFC 8414 Authorization Server Metadata", () => {
       revocation_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
       introspection_endpoint_auth_methods_supported: PROVING,
       introspection_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
-      dpop_signing_alg_values_supported: ["ES256", "ES384", "RS256", "PS256", "Ed25519"],
+      dpop_signing_alg_values_supported: ["ES256", "ES384", "RS256", "PS256", "Ed25519", "EdDSA"],
       authorization_response_iss_parameter_supported: true,
       client_id_metadata_document_supported: true,
       resource_indicators_supported: true,

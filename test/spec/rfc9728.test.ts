@@ -21,7 +21,7 @@ describe("RFC 9728 OAuth 2.0 Protected Resource Metadata", () => {
       authorization_servers: [ISSUER],
       resource_name: "Authgent tools",
       bearer_methods_supported: ["header"],
-      dpop_signing_alg_values_supported: ["ES256", "ES384", "RS256", "PS256", "Ed25519"],
+      dpop_signing_alg_values_supported: ["ES256", "ES384", "RS256", "PS256", "Ed25519", "EdDSA"],
       scopes_supported: ["mcp:tools"],
     });
   });

@@ -180,13 +180,15 @@ export function connect(t: TestContext) {
   }
 
   /** The address a code or a refusal was sent to, whether the person was asked or not. */
-  async function answerFor(app: App, params: Fields = {}, { person, browser, allow }: By = {}): Promise<URL> {
+  async function answerTo(params: Fields, { person, browser, allow }: By = {}): Promise<URL> {
     const from = { person: person ?? (await signIn()), browser: browser ?? newBrowser() };
-    const asked = await authorize(requestOf(app, params), from);
+    const asked = await authorize(params, from);
     const approval = approvalOf(asked);
     const answered = approval ? await consent(approval, { ...from, ...(allow && { scope: allow }) }) : asked;
     return new URL(answered.headers.get("location") ?? "", serverUrl);
   }
+
+  const answerFor = (app: App, params: Fields = {}, by: By = {}) => answerTo(requestOf(app, params), by);
 
   /** A code for an app, with the person's consent, and the verifier that redeems it. */
   async function codeFor(app: App, params: Fields = {}, by: By = {}): Promise<Code> {
@@ -238,7 +240,7 @@ export function connect(t: TestContext) {
     ...{ introspect, protect },
     ...{ call, form, json, post, csrf, cookies },
     ...{ register, registerPublic, registerConfidential, signIn, signInAgain },
-    ...{ authorize, requestOf, consent, answerFor, codeFor, token, redeem, refresh, tokensFor },
+    ...{ authorize, requestOf, consent, answerTo, answerFor, codeFor, token, redeem, refresh, tokensFor },
   };
 }
 
