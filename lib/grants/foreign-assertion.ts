@@ -29,7 +29,8 @@ function refuseOwn({ settings }: Context, token: string, code: ErrorCode): void 
 const LIMITS = {
   authorization_details:
     "Get an assertion without authorization_details: this server knows no types of them.",
-  requested_cnf: "Get an assertion without requested_cnf: this server binds no tokens to keys yet.",
+  requested_cnf:
+    "Get an assertion without requested_cnf, and send a DPoP proof: the token is bound to its key.",
   tenant: "Get an assertion of an issuer that has one tenant: this server does not tell tenants apart.",
   aud_tenant: "Get an assertion without aud_tenant: this server has one tenant.",
   aud_sub: "Get an assertion without aud_sub: this server finds people by iss and sub.",

@@ -1,6 +1,6 @@
 import type { Context } from "@/lib/context";
 import { isOAuthError, OAuthError } from "@/lib/errors";
-import { clientAndRedirect, stateOf } from "@/lib/oauth/authorization-request";
+import { brokenLink, clientAndRedirect, stateOf } from "@/lib/oauth/authorization-request";
 import { authorizationResponse } from "@/lib/oauth/authorization-response";
 import { type Approval, decideConsent, openApproval, requestConsent } from "@/lib/services/approvals";
 import type { Client } from "@/lib/services/clients";
@@ -19,11 +19,12 @@ import { browserOfCall, loginPath, seeOther, sessionOf } from "./session";
 export async function authorizeEndpoint(ctx: Context, call: Call): Promise<Response> {
   const { request } = call;
   const sent = request.method === "POST" ? await readFormParams(request) : call.url.searchParams;
-  const params = isPushed(sent) ? await pushedParams(ctx, sent) : sent;
+  const pushed = await pushedParams(ctx, sent);
+  const params = pushed ?? sent;
   // Until both are known to belong together, refusals are a page of ours and no redirect (RFC 6749 §4.1.2.1).
   const asker = await identifyAsker(ctx, call, params);
   try {
-    if (!isPushed(sent)) requireUnpushed(ctx, asker.client);
+    if (!pushed) requireUnpushed(ctx, asker.client);
     return await begin(ctx, call, asker, params);
   } catch (error) {
     if (!isOAuthError(error) || error.status >= 429) throw error;
@@ -32,12 +33,16 @@ export async function authorizeEndpoint(ctx: Context, call: Call): Promise<Respo
   }
 }
 
-const isPushed = (params: URLSearchParams): boolean => isPushedRequestUri(params.get("request_uri") ?? "");
-
-/** "the authorization server MUST … ignore" what stands beside request_uri but for client_id (RFC 9126 §4, RFC 9101 §5). */
-async function pushedParams(ctx: Context, sent: URLSearchParams): Promise<URLSearchParams> {
+/**
+ * The request that its client pushed before, instead of all that stands beside its name (RFC 9126 §4, RFC 9101 §5);
+ * undefined: the link names none of ours.
+ */
+async function pushedParams(ctx: Context, sent: URLSearchParams): Promise<URLSearchParams | undefined> {
+  const [uri = "", ...others] = sent.getAll("request_uri");
+  if (![uri, ...others].some(isPushedRequestUri)) return undefined;
+  if (others.length > 0) throw brokenLink("it says more than once which request it means (request_uri)");
   const { clientId } = clientAndRedirect(sent);
-  const pushed = await takePushedRequest(ctx, { uri: sent.get("request_uri") ?? "", clientId });
+  const pushed = await takePushedRequest(ctx, { uri, clientId });
   if (pushed) return pushed;
   throw new OAuthError(
     "invalid_request_uri",

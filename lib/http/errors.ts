@@ -105,6 +105,7 @@ function pageError({ settings }: Context, refusal: OAuthError): Response {
 
 const PAGE_TITLES: Partial<Record<keyof typeof ERRORS, string>> = {
   invalid_client: "This app is not known here",
+  invalid_request_uri: "This link no longer works",
   invalid_redirect_uri: "This app asked to be answered at an address that is not its own",
   temporarily_unavailable: "The server is not ready",
   server_error: "Something went wrong here",

@@ -1,6 +1,9 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import { isDocumentClientId } from "@/lib/oauth/client-id-document";
+import { resolveDocumentClient } from "@/lib/services/client-documents";
 import { pushRequest } from "@/lib/services/pushed-requests";
+import { addressKey } from "@/lib/services/rate-limits";
 import { chosenRedirectUri, validRequest } from "./authorization-request";
 import type { Call } from "./call";
 import { authenticateClient } from "./client-auth/index";
@@ -14,9 +17,10 @@ const CREDENTIALS = ["client_secret", "client_assertion", "client_assertion_type
 /** Pushed authorization requests (RFC 9126 §2): checked now, with the client authenticated, and used once and soon. */
 export async function parEndpoint(ctx: Context, call: Call): Promise<Response> {
   const { fields, resources } = await readForm(call.request);
+  await meetDocumentClient(ctx, call, fields.client_id ?? "");
   const { client } = await authenticateClient(ctx, call, fields);
   // "The request_uri authorization request parameter … MUST NOT be provided in this case"
-  if (fields.request_uri !== undefined)
+  if (fields.request_uri)
     throw new OAuthError("invalid_request", "Push the parameters themselves, without request_uri.");
   const params = new URLSearchParams(
     Object.entries(fields).filter(([name]) => !CREDENTIALS.includes(name) && name !== "client_id"),
@@ -30,7 +34,12 @@ export async function parEndpoint(ctx: Context, call: Call): Promise<Response> {
   return json({ request_uri: uri, expires_in: ctx.settings.parTtl }, { status: 201 });
 }
 
-/** "the authorization server MUST … bind the code" to the key of a proof as to `dpop_jkt`; both must agree (RFC 9449 §10.1). */
+/** An app that describes itself may be met here first, before it is at the authorization endpoint. */
+async function meetDocumentClient(ctx: Context, { address }: Call, clientId: string): Promise<void> {
+  if (isDocumentClientId(clientId)) await resolveDocumentClient(ctx, clientId, addressKey(address));
+}
+
+/** A proof binds the code to its key as `dpop_jkt` does; both have to name one key (RFC 9449 §10.1). */
 function bindToKey(params: URLSearchParams, proven: string | undefined): void {
   if (proven === undefined) return;
   const named = params.get("dpop_jkt");

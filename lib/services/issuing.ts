@@ -53,7 +53,7 @@ export type MintedToken = { token: string; row: typeof accessTokens.$inferInsert
 /** Signs an access token (RFC 9068 §2); it counts for nothing until its row is committed. */
 export async function mintAccessToken(ctx: Context, issue: Issue): Promise<MintedToken> {
   const { clientId, subject, audience, scope, delegated } = issue;
-  if (issue.jkt === undefined) await requireBearerAccepted(ctx, audience);
+  await requireKeyWhereNeeded(ctx, issue);
   const policyVersion = delegated?.policyVersion ?? (await requirePolicy(ctx, issue));
   const issuedAt = delegated?.issuedAt ?? ctx.now();
   const expiresAt = new Date(issuedAt.getTime() + issue.ttl * 1000);
@@ -97,9 +97,12 @@ export async function mintAccessToken(ctx: Context, issue: Issue): Promise<Minte
   };
 }
 
-/** Some resources take tokens that are bound to a key, and no others (RFC 9728 §2). */
-async function requireBearerAccepted(ctx: Context, audience: string): Promise<void> {
-  if (!(await requiresBoundTokens(ctx, audience))) return;
+/** Refuses a bearer token for a resource that takes tokens bound to a key, and no others (RFC 9728 §2). */
+export async function requireKeyWhereNeeded(
+  ctx: Context,
+  { audience, jkt }: Pick<Issue, "audience" | "jkt">,
+): Promise<void> {
+  if (jkt !== undefined || !(await requiresBoundTokens(ctx, audience))) return;
   throw new OAuthError("invalid_dpop_proof", `Send a DPoP proof: ${audience} takes no bearer tokens.`, {
     reason: "no proof, and the resource needs one",
   });

@@ -5,7 +5,7 @@ import { actorsOf } from "@/lib/oauth/actor";
 import { RECEIPT_TYPE, receiptClaims, receiptHash } from "@/lib/oauth/receipt";
 import { GRANT_TYPES, TOKEN_TYPES } from "@/lib/oauth/token-types";
 import { touchClient } from "@/lib/services/clients";
-import { mintAccessToken, requireAllowed } from "@/lib/services/issuing";
+import { mintAccessToken, requireAllowed, requireKeyWhereNeeded } from "@/lib/services/issuing";
 import { receiptRow } from "@/lib/services/receipts";
 import { issuedToken, type TokenResponse } from "../grant";
 import { storeExchanged } from "./commit";
@@ -17,6 +17,8 @@ export async function issueAccessToken(ctx: Context, exchange: Exchange): Promis
   const { asked, subject, address } = exchange;
   const plan = await planExchange(ctx, asked, subject);
   const policyVersion = requireAllowed(plan.decision);
+  // Before anybody new is made known: a refusal leaves nothing behind.
+  await requireKeyWhereNeeded(ctx, { audience: plan.target.resource, jkt: asked.jkt });
   // Read once: the receipt and the token must name the same end, however long it takes to make both.
   const issuedAt = ctx.now();
   const ttl = remainingSeconds(issuedAt, exchange, ctx.settings.exchangeTokenTtl);
