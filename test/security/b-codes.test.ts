@@ -16,8 +16,10 @@ import {
   tokensOf,
 } from "@/test/support/client";
 import { twoInstances } from "@/test/support/context";
-import { unchanged } from "@/test/support/digest";
+import { PROOFS, unchanged } from "@/test/support/digest";
+import { keyHolder } from "@/test/support/dpop";
 import { operate, PUBLIC_ENV, type PublicServer } from "@/test/support/public-server";
+import { pushedCode } from "@/test/support/pushed";
 
 let s: PublicServer;
 let other: PublicServer;
@@ -79,6 +81,50 @@ describe("a code is used once", () => {
 });
 
 describe("a code is bound", () => {
+  it.each(["dpop_jkt", "a proof at /par"])(
+    "43: to the key of %s: no other redeems it, and it lives",
+    async (by) => {
+      const [key, thief] = [await keyHolder(s), await keyHolder(s)];
+      const code =
+        by === "dpop_jkt"
+          ? await codeOf({ dpop_jkt: key.jkt })
+          : await pushedCode(s.c, app, { resource }, { dpop: await key.proof({ path: "/par" }) });
+      const bare = await unchanged(s.t, () => s.c.redeem(app, code));
+      const stolen = await unchanged(s.t, () => thief.redeem(app, code), PROOFS);
+      const { code: value, verifier: code_verifier } = code;
+      const fields = { grant_type: "authorization_code", code: value, code_verifier };
+      const bad = await unchanged(s.t, () => key.token(app, fields, "no.proof"));
+      const noProof = { status: 400, error: "invalid_dpop_proof" };
+      expect([await refusalOf(bare), await refusalOf(bad), await refusalOf(stolen)]).toEqual([
+        noProof,
+        noProof,
+        REFUSED,
+      ]);
+      const tokens = await tokensOf(await key.redeem(app, code));
+      expect((await s.introspect(tokens.access_token)).cnf).toEqual({ jkt: key.jkt });
+      // Redeemed again with the same key it is a replay like any other (29).
+      expect(await refusalOf(await key.redeem(app, code))).toEqual(REFUSED);
+      expect(await s.isActive(tokens.access_token)).toBe(false);
+    },
+  );
+
+  it("43, 30: of 50 redemptions with the right key on two instances exactly one gets tokens", async () => {
+    const key = await keyHolder(s);
+    const { code, verifier } = await codeOf({ dpop_jkt: key.jkt });
+    const fields = {
+      grant_type: "authorization_code",
+      client_id: app.clientId,
+      code,
+      code_verifier: verifier,
+    };
+    const proofs = await Promise.all(Array.from({ length: 50 }, () => key.proof()));
+    const answers = await Promise.all(
+      proofs.map((dpop, index) => (index % 2 ? s : other).c.form("/token", fields, { dpop })),
+    );
+    const refusals = answers.filter(({ status }) => status !== 200);
+    expect(await Promise.all(refusals.map(refusalOf))).toEqual(Array.from({ length: 49 }, () => REFUSED));
+  });
+
   it("31: another client's code is refused; its own client can still redeem it", async () => {
     const thief = await s.createApp({ token_endpoint_auth_method: "client_secret_basic" });
     const code = await codeOf();

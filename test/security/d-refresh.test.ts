@@ -6,7 +6,8 @@ import { users } from "@/db/schema/users";
 import { narrowGrant, stopGrant } from "@/lib/services/grants";
 import { type App, type Person, refusalOf, type Tokens, tokensOf } from "@/test/support/client";
 import { testContext, twoInstances } from "@/test/support/context";
-import { dumpOf, unchanged } from "@/test/support/digest";
+import { dumpOf, PROOFS, unchanged } from "@/test/support/digest";
+import { keyHolder } from "@/test/support/dpop";
 import { operate, PUBLIC_ENV, type PublicServer } from "@/test/support/public-server";
 
 let s: PublicServer;
@@ -129,6 +130,48 @@ describe("a refresh token is bound", () => {
     const active = [await other.isActive(tokens.access_token), await other.isActive(tokens.refresh_token)];
     expect(active).toEqual([false, false]);
     expect(await refusalOf(await other.c.refresh(app, tokens.refresh_token))).toEqual(REFUSED);
+  });
+
+  it("72: to the key it was issued with, for a public client; never a bearer token, and it lives", async () => {
+    const [key, thief] = [await keyHolder(s), await keyHolder(s)];
+    const bound = await key.tokensFor(app, { resource }, { person: ada });
+    const fields = { grant_type: "refresh_token", refresh_token: bound.refresh_token };
+    const answers = [
+      await unchanged(s.t, () => s.c.refresh(app, bound.refresh_token)),
+      await unchanged(s.t, () => key.token(app, fields, "no.proof")),
+      await unchanged(s.t, () => thief.refresh(app, bound.refresh_token), PROOFS),
+    ];
+    const noProof = { status: 400, error: "invalid_dpop_proof" };
+    expect(await Promise.all(answers.map(refusalOf))).toEqual([noProof, noProof, REFUSED]);
+    const next = await tokensOf(await key.refresh(app, bound.refresh_token));
+    expect([next.token_type, (await s.introspect(next.access_token)).cnf]).toEqual([
+      "DPoP",
+      { jkt: key.jkt },
+    ]);
+  });
+
+  it("72, 65: a used one in the hands of somebody without the key is no theft, and ends no family", async () => {
+    const [key, thief] = [await keyHolder(s), await keyHolder(s)];
+    const bound = await key.tokensFor(app, { resource }, { person: ada });
+    const next = await tokensOf(await key.refresh(app, bound.refresh_token));
+    await later(61, async () => {
+      await unchanged(s.t, () => s.c.refresh(app, bound.refresh_token));
+      await unchanged(s.t, () => thief.refresh(app, bound.refresh_token), PROOFS);
+      expect(await s.isActive(next.refresh_token)).toBe(true);
+      // With the key it is a replay, and ends everything.
+      expect(await refusalOf(await key.refresh(app, bound.refresh_token))).toEqual(REFUSED);
+      expect(await s.isActive(next.refresh_token)).toBe(false);
+    });
+  });
+
+  it("72: of a confidential client it takes a new key, but never none", async () => {
+    const [key, newKey] = [await keyHolder(s), await keyHolder(s)];
+    const confidential = await s.createApp({ token_endpoint_auth_method: "client_secret_basic" });
+    const { refresh_token } = await key.tokensFor(confidential, { resource }, { person: ada });
+    const bare = await unchanged(s.t, () => s.c.refresh(confidential, refresh_token));
+    expect(await refusalOf(bare)).toEqual({ status: 400, error: "invalid_dpop_proof" });
+    const next = await tokensOf(await newKey.refresh(confidential, refresh_token));
+    expect((await s.introspect(next.access_token)).cnf).toEqual({ jkt: newKey.jkt });
   });
 
   it("71: another resource is invalid_target, and the token is not used up", async () => {
