@@ -63,7 +63,7 @@ describe("the address of a proof (RFC 9449 §4.3)", () => {
   /** Each changes what an address means, and as little of it as can be. */
   const changes: ((of: Address) => Address)[] = [
     (of) => ({ ...of, secure: !of.secure }),
-    (of) => ({ ...of, port: of.port === undefined ? 8001 : undefined }),
+    (of) => ({ ...of, port: of.port === undefined ? 8000 : undefined }),
     (of) => ({ ...of, host: of.host === "localhost" ? "127.0.0.1" : "localhost" }),
     (of) => ({ ...of, path: [...of.path, ["a"]] }),
     (of) => ({ ...of, path: of.path.length > 0 ? [...of.path, []] : [["A"]] }),
