@@ -32,6 +32,9 @@ class PostgresAdapter {
   }
 }
 
+// It asks for Node 22; of what is newer there, this is all that it uses for a proof.
+URL.parse ??= (address) => (URL.canParse(address) ? new URL(address) : null);
+
 const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const provider = new Provider(`http://localhost:${port}`, {
   adapter: PostgresAdapter,

@@ -107,6 +107,10 @@ async function measure({ server: { child, origin }, flows }, seconds) {
   const result = JSON.parse(Buffer.concat(chunks).toString());
   if (result.refused || result.unchecked) throw new Error(`not all as expected: ${JSON.stringify(result)}`);
   const cpu = cpuSeconds(child.pid) - cpuBefore;
+  if (result.signing > 0) {
+    const share = Math.round(result.signing / result.seconds / 10);
+    process.stderr.write(`signing proofs took ${share} % of the load's core\n`);
+  }
   return {
     rate: result.flows / result.seconds,
     cpu: (cpu / result.flows) * 1e6,

@@ -17,9 +17,14 @@ export class UnsealError extends Error {
   override readonly name = "UnsealError";
 }
 
-/** Derives the 256-bit key of one purpose from AUTHGENT_SECRET_KEY (HKDF-SHA256, RFC 5869). */
+const derived = new Map<string, Buffer>();
+
+/** Derives the 256-bit key of one purpose from AUTHGENT_SECRET_KEY (HKDF-SHA256, RFC 5869), each once. */
 export function deriveKey(secretKey: string, purpose: Purpose): Buffer {
-  return Buffer.from(hkdfSync("sha256", secretKey, "", `authgent-${purpose}`, 32));
+  const name = `${purpose} ${secretKey}`;
+  const key = derived.get(name) ?? Buffer.from(hkdfSync("sha256", secretKey, "", `authgent-${purpose}`, 32));
+  derived.set(name, key);
+  return key;
 }
 
 /** Encrypts a text for storage, as a compact JWE (RFC 7516 §3.1) with direct A256GCM (RFC 7518 §5.3). */

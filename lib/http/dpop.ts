@@ -1,6 +1,13 @@
+import { boundedMap } from "@/lib/bounded-map";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
-import { type BoundToken, DPOP_MAX_AGE, type DpopProof, verifyDpopProof } from "@/lib/oauth/dpop-proof";
+import {
+  type BoundToken,
+  DPOP_MAX_AGE,
+  type DpopProof,
+  type HolderKey,
+  verifyDpopProof,
+} from "@/lib/oauth/dpop-proof";
 import { isRecentNonce, nonceAt } from "@/lib/oauth/rotating-nonce";
 import { deriveKey } from "@/lib/secret-key";
 import type { Call } from "./call";
@@ -16,17 +23,17 @@ export async function verifyProof(
 ): Promise<string | undefined> {
   const header = request.headers.get("dpop");
   if (header === null) return undefined;
-  const proof = verifyDpopProof(header, {
-    method: request.method,
-    // From the issuer: what a proxy or the caller says of our address proves nothing.
-    url: `${ctx.settings.serverUrl}${url.pathname}`,
-    now: ctx.now(),
-    token,
-  });
+  // From the issuer: what a proxy or the caller says of our address proves nothing.
+  const address = `${ctx.settings.serverUrl}${url.pathname}`;
+  const expected = { method: request.method, url: address, now: ctx.now(), token };
+  const proof = verifyDpopProof(header, expected, knownKeys);
   checkNonce(ctx, proof);
   await consume(ctx, proof);
   return proof.jkt;
 }
+
+/** Clients come back with the same key: as many of them as are remembered here are read once (bench/README.md). */
+const knownKeys = boundedMap<HolderKey>({ maxEntries: 5000, maxKeyLength: 1024 });
 
 /** A nonce for the next proof of whoever is answered (RFC 9449 §8.2). */
 export const currentDpopNonce = ({ settings, now }: Pick<Context, "settings" | "now">): string =>

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { OAuthError } from "@/lib/errors";
 import { jwkThumbprint } from "./jwk-thumbprint";
-import { isSignedBy, JWS_ALGORITHMS, type JwsKey, parseJson, parseJws } from "./jws";
+import { isSignedBy, JWS_ALGORITHMS, type Jws, type JwsKey, parseJson, parseJws } from "./jws";
 import { importVerificationKey } from "./verification-key";
 
 /** Algorithms that proofs may be signed with, as metadata names them (RFC 9449 §5.1): every one that is taken. */
@@ -49,28 +49,45 @@ type Payload = z.infer<typeof Payload>;
 const refusal = (reason: string) =>
   new OAuthError("invalid_dpop_proof", `Send a new DPoP proof made for this request: ${reason}.`, { reason });
 
+/** A key that signs proofs, and its thumbprint. */
+export type HolderKey = { key: JwsKey; jkt: string };
+
+/** Keys of proofs that were good, by the header those came with: reading a key costs as much as the signature. */
+export type KnownKeys = {
+  get(header: string): HolderKey | undefined;
+  set(header: string, holder: HolderKey): unknown;
+};
+
 /**
  * Verifies a DPoP proof for one request (RFC 9449 §4.3). Pure: that its `jti` was not seen before and that its `nonce`
  * is one of ours is for the caller to see to.
  */
-export function verifyDpopProof(proof: string, expected: Expected): DpopProof {
+export function verifyDpopProof(proof: string, expected: Expected, known?: KnownKeys): DpopProof {
   const jws = parseJws(proof, "invalid_dpop_proof");
-  const { typ, alg, jwk } = jws.header;
-  if (typ !== "dpop+jwt") throw refusal("typ is not dpop+jwt");
-  if (typeof jwk !== "object" || jwk === null || Array.isArray(jwk)) throw refusal("jwk is missing");
-  const key = importVerificationKey(jwk as Record<string, unknown>, alg, "invalid_dpop_proof");
-  if (!isSignedBy(jws, key)) throw refusal("the signature is wrong");
+  const [header = ""] = jws.signingInput.split(".", 1);
+  const holder = known?.get(header) ?? holderOf(jws.header);
+  if (!isSignedBy(jws, holder.key)) throw refusal("the signature is wrong");
+  known?.set(header, holder);
 
   const payload = Payload.safeParse(parseJson(jws.payload));
   if (!payload.success) {
     throw refusal(`${payload.error.issues[0]?.path.join(".") || "the payload"} is missing or malformed`);
   }
-  const jkt = thumbprintOf(key);
+  const { jkt } = holder;
   checkRequest(payload.data, expected);
   checkTimes(payload.data, Math.floor(expected.now.getTime() / 1000));
   checkToken({ ...payload.data, jkt }, expected.token);
   const { jti, iat, nonce } = payload.data;
   return { jkt, jti, issuedAt: new Date(iat * 1000), nonce };
+}
+
+/** The key that a header names, if the header is one of a proof. */
+function holderOf({ typ, alg, jwk }: Jws["header"]): HolderKey {
+  if (typ !== "dpop+jwt") throw refusal("typ is not dpop+jwt");
+  if (typeof jwk !== "object" || jwk === null || Array.isArray(jwk)) throw refusal("jwk is missing");
+  const key = importVerificationKey(jwk as Record<string, unknown>, alg, "invalid_dpop_proof");
+  // Of the key as it was read, so that nothing else in the header has a part in it.
+  return { key, jkt: jwkThumbprint(key.key.export({ format: "jwk" })) };
 }
 
 function checkRequest({ htm, htu }: Payload, { method, url }: Expected): void {
@@ -97,6 +114,7 @@ const ADDRESS = /^https?:\/\/[\w.~:/?#[\]@!$&'()*+,;=%-]+$/i;
 
 /** Whether two addresses are one, "ignoring any query and fragment parts", however they are spelled (RFC 9449 §4.3). */
 export function isSameAddress(one: string, other: string): boolean {
+  if (one === other) return true;
   const address = normalized(one);
   return address !== undefined && address === normalized(other);
 }
@@ -114,6 +132,3 @@ function spelledPlainly(escaped: string): string {
   const character = String.fromCharCode(Number.parseInt(escaped.slice(1), 16));
   return /[\w.~-]/.test(character) ? character : escaped.toUpperCase();
 }
-
-/** Of the key as it was read, so that nothing else in the header has a part in it. */
-const thumbprintOf = ({ key }: JwsKey): string => jwkThumbprint(key.export({ format: "jwk" }));
