@@ -7,6 +7,7 @@ import {
   originValidationResponse,
   verifyBearerToken,
 } from "@modelcontextprotocol/server";
+import { ALGORITHMS, keyChecker, ProofError, proofChallengeResponse } from "./proof.mjs";
 
 /**
  * An MCP server as a protected resource: says who protects it, asks for a token, and hands verified callers on.
@@ -31,7 +32,9 @@ export function protect({ issuer, resource, name, scopes, firstScopes, verifier,
     resource_name: name,
     scopes_supported: scopes,
     bearer_methods_supported: ["header"],
+    dpop_signing_alg_values_supported: ALGORITHMS,
   };
+  const checkKey = keyChecker(resource);
   const handler = createMcpHandler(({ authInfo }) => server(authInfo));
 
   async function answer(request) {
@@ -39,17 +42,22 @@ export function protect({ issuer, resource, name, scopes, firstScopes, verifier,
     if (request.method === "OPTIONS") return new Response(null, { status: 204, headers: PREFLIGHT });
     if (metadataPaths.includes(pathname)) return Response.json(metadata);
     if (pathname !== new URL(resource).pathname) return new Response("Not found\n", { status: 404 });
-    return refuseRebinding(request, resource) ?? serveBearer(request);
+    return refuseRebinding(request, resource) ?? serveHolder(request);
   }
 
-  async function serveBearer(request) {
+  async function serveHolder(request) {
     const authorization = request.headers.get("authorization");
     // "the resource server SHOULD NOT include an error code" when no credentials were sent (RFC 6750 §3.1).
     if (!authorization) return askForToken(resourceMetadataUrl, firstScopes);
     try {
-      const authInfo = await verifyBearerToken(authorization, { verifier, resourceMetadataUrl });
+      const [scheme, token] = authorization.split(" ");
+      // The token is the same in either scheme; what proves its key is looked at below.
+      const bearer = authorization.replace(/^DPoP /i, "Bearer ");
+      const authInfo = await verifyBearerToken(bearer, { verifier, resourceMetadataUrl });
+      await checkKey(request, scheme, token, authInfo.extra.cnf);
       return await handler.fetch(request, { authInfo });
     } catch (error) {
+      if (error instanceof ProofError) return proofChallengeResponse(error, resourceMetadataUrl);
       return bearerAuthChallengeResponse(error, { requiredScopes: firstScopes, resourceMetadataUrl });
     }
   }
@@ -83,6 +91,6 @@ const CORS = {
 const PREFLIGHT = {
   "access-control-allow-methods": "GET, POST, DELETE, OPTIONS",
   "access-control-allow-headers":
-    "authorization, content-type, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id",
+    "authorization, content-type, dpop, mcp-protocol-version, mcp-session-id, mcp-method, mcp-name, last-event-id",
   "access-control-max-age": "86400",
 };

@@ -22,7 +22,7 @@ export function liveVerifier({ issuer, resource, clientId, clientSecret }) {
         scopes: claims.scope?.split(" ") ?? [],
         expiresAt: claims.exp,
         resource: new URL(resource),
-        extra: { sub: claims.sub, act: claims.act },
+        extra: { sub: claims.sub, act: claims.act, cnf: claims.cnf },
       };
     },
   };

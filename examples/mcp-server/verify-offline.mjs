@@ -32,7 +32,7 @@ export function offlineVerifier({ issuer, resource, pollSeconds = 5 }) {
         scopes: mayDo(payload),
         expiresAt: payload.exp,
         resource: new URL(resource),
-        extra: { sub: payload.sub, act: payload.act },
+        extra: { sub: payload.sub, act: payload.act, cnf: payload.cnf },
       };
     },
     /** Reads the list now; every few seconds it happens by itself. */
