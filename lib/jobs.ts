@@ -1,7 +1,7 @@
 import type { Context } from "./context";
 import { pruneApprovals } from "./services/approvals";
 import { pruneCodes } from "./services/authorization-codes";
-import { pruneClients } from "./services/clients";
+import { eraseEndedSecrets, pruneClients } from "./services/clients";
 import { pruneKeys, rotateIfDue } from "./services/keys";
 import { prunePushedRequests } from "./services/pushed-requests";
 import { pruneRateLimits } from "./services/rate-limits";
@@ -22,6 +22,7 @@ const jobs: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
   pruneApprovals,
   prunePushedRequests,
   pruneClients,
+  eraseEndedSecrets,
   pruneSessions,
   pruneRateLimits,
   pruneUsedAssertions,

@@ -50,7 +50,7 @@ const SECRET_NAME =
 const SECRET_SHAPE = new RegExp(
   [
     String.raw`eyJ[\w-]{8,}(?:\.[\w-]*){0,4}`,
-    String.raw`\b(?:sec|rt|ac|ses|lnk|brw)_[\w-]{20,}`,
+    String.raw`\b(?:sec|reg|rt|ac|ses|lnk|brw)_[\w-]{20,}`,
     String.raw`(?<=:\/\/[^/\s:@]*:)[^@\s]{1,2048}(?=@)`,
     String.raw`(?<=[?&#](?:\w{0,20}(?:token|secret|password|assertion)|code|api_?key)=)[^&#\s]+`,
   ].join("|"),

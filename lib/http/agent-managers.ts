@@ -1,6 +1,7 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
-import type { Manager } from "@/lib/services/agent-checks";
+import { type Manager, manages } from "@/lib/services/agent-checks";
+import { type Agent, findAgent } from "@/lib/services/agent-lookup";
 import type { Call } from "./call";
 import { requireOperator } from "./operator";
 import { hasRegistrationToken } from "./register";
@@ -48,6 +49,13 @@ async function managerOf(ctx: Context, call: Call): Promise<Manager | undefined>
     return { actor: await requireOperator(ctx, call), isOperator: true, userId, address };
   }
   return { actor: `user:${userId}`, isOperator: false, userId, address };
+}
+
+/** The agent of the path; one of somebody else is not there either. */
+export async function managedAgent(ctx: Context, { params }: Call, by: Manager): Promise<Agent> {
+  const agent = await findAgent(ctx, params.id ?? "");
+  if (agent && manages(by, agent)) return agent;
+  throw new OAuthError("not_found", "There is no agent with this id.");
 }
 
 const unauthorized = (description: string) =>

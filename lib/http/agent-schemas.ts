@@ -2,6 +2,7 @@ import { z } from "zod";
 import { isPlainText } from "@/lib/oauth/display-text";
 import { isScopeToken } from "@/lib/oauth/scope";
 import { isStorable } from "@/lib/oauth/storable";
+import { checkKeys, checkNewKeys, keyMembers } from "./key-schemas";
 
 const words = (max: number) => z.string().trim().max(max).refine(isPlainText, "must be plain text");
 const name = words(255).min(1);
@@ -60,9 +61,16 @@ const said = {
   agent_provider: text(255),
 };
 
-export const NewAgent = z.strictObject({
+const AUTH_METHODS = ["client_secret_post", "client_secret_basic", "private_key_jwt"] as const;
+
+const members = z.strictObject({
   name,
   ...said,
+  ...keyMembers,
+  token_endpoint_auth_method: z
+    .enum(AUTH_METHODS)
+    .default("client_secret_post")
+    .describe("private_key_jwt: it signs with a key of its own, and there is no secret"),
   parent_agent: z
     .string()
     .min(1)
@@ -77,10 +85,24 @@ export const NewAgent = z.strictObject({
     .describe("Evidence for what it says of itself, for this server's attestation service"),
 });
 
-/** What may be changed of an agent; a list replaces the one before, null takes a text away. */
+export const NewAgent = members.superRefine((agent, issues) => {
+  const { token_endpoint_auth_method: method, jwks, jwks_uri } = agent;
+  checkKeys(agent, method, issues);
+  if (method === "private_key_jwt" || (!jwks && !jwks_uri)) return;
+  const message = "must be private_key_jwt for an agent with keys";
+  issues.addIssue({ code: "custom", path: ["token_endpoint_auth_method"], message });
+});
+
+/** What may be changed of an agent; a list or keys replace those before, null takes a text away. */
 export const AgentPatch = z
-  .strictObject({ name: name.optional(), ...said, status: z.enum(["active", "inactive"]).optional() })
+  .strictObject({
+    name: name.optional(),
+    ...said,
+    ...keyMembers,
+    status: z.enum(["active", "inactive"]).optional(),
+  })
   .refine((changes) => Object.keys(changes).length > 0, "must name what changes")
+  .superRefine(checkNewKeys)
   .meta({ minProperties: 1 });
 
 export const AgentsQuery = z.object({

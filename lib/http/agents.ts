@@ -1,27 +1,20 @@
 import type { z } from "zod";
 import type { ClientStatus } from "@/db/schema/clients";
 import type { Context } from "@/lib/context";
-import { OAuthError } from "@/lib/errors";
-import { type Manager, manages } from "@/lib/services/agent-checks";
+import { proofMembers } from "@/lib/oauth/client-proof-metadata";
+import type { Manager } from "@/lib/services/agent-checks";
 import { listAgents } from "@/lib/services/agent-list";
-import {
-  type Agent,
-  createAgent,
-  findAgent,
-  forgetAgents,
-  getAgent,
-  reactivateAgent,
-  requireMayRun,
-  updateAgent,
-} from "@/lib/services/agents";
+import { type Agent, forgetAgents, getAgent } from "@/lib/services/agent-lookup";
+import { createAgent, reactivateAgent, requireMayRun, updateAgent } from "@/lib/services/agents";
 import { requireMayStart } from "@/lib/services/client-status";
 import { stop } from "@/lib/services/kill-switch";
 import { addressKey } from "@/lib/services/rate-limits";
-import { requireManager, requireRegistrar } from "./agent-managers";
+import { managedAgent, requireManager, requireRegistrar } from "./agent-managers";
 import { AgentPatch, AgentsQuery, NewAgent } from "./agent-schemas";
 import type { Call } from "./call";
 import { takeFromBucket } from "./endpoint";
 import { json, parseJsonAs, readJsonAs } from "./json";
+import type { keyMembers } from "./key-schemas";
 
 /** `POST /agents`: registers an agent, and with it its client (contract of earlier clients, §1.5). */
 export async function createAgentEndpoint(ctx: Context, call: Call): Promise<Response> {
@@ -36,11 +29,12 @@ export async function createAgentEndpoint(ctx: Context, call: Call): Promise<Res
       scope: askedScope(by, body.allowed_scopes ?? []),
       parent: body.parent_agent ?? undefined,
       evidence: body.attestation ?? undefined,
+      proof: { tokenEndpointAuthMethod: body.token_endpoint_auth_method, ...proofOf(body) },
     },
     by,
   );
   return json(
-    { ...toWire(agent), client_secret: clientSecret },
+    { ...toWire(agent), ...(clientSecret !== undefined && { client_secret: clientSecret }) },
     { status: 201, headers: { location: `${ctx.settings.serverUrl}/agents/${agent.id}` } },
   );
 }
@@ -74,7 +68,12 @@ export async function updateAgentEndpoint(ctx: Context, call: Call): Promise<Res
   const { status, ...body } = await readJsonAs(call.request, AgentPatch);
   // Before anything is changed, so that a refusal leaves all as it was.
   if (status === "active") await requireMayActivate(ctx, agent, by);
-  const changes = { ...detailsOf(body), name: body.name, scope: body.allowed_scopes };
+  const changes = {
+    ...detailsOf(body),
+    name: body.name,
+    scope: body.allowed_scopes,
+    proof: proofOf(body),
+  };
   const changed = Object.keys(body).length > 0 ? await updateAgent(ctx, agent, changes, by) : agent;
   return json(toWire(status ? await SET_STATUS[status](ctx, changed, by) : changed));
 }
@@ -89,13 +88,6 @@ export async function deactivateAgentEndpoint(ctx: Context, call: Call): Promise
 export async function reactivateAgentEndpoint(ctx: Context, call: Call): Promise<Response> {
   const by = await requireManager(ctx, call);
   return json(toWire(await activate(ctx, await managedAgent(ctx, call, by), by)));
-}
-
-/** The agent of the path; one of somebody else is not there either. */
-async function managedAgent(ctx: Context, { params }: Call, by: Manager): Promise<Agent> {
-  const agent = await findAgent(ctx, params.id ?? "");
-  if (agent && manages(by, agent)) return agent;
-  throw new OAuthError("not_found", "There is no agent with this id.");
 }
 
 async function deactivate(ctx: Context, agent: Agent, by: Manager): Promise<Agent> {
@@ -126,7 +118,7 @@ async function order(
   return getAgent(ctx, id);
 }
 
-const detailsOf = (body: Omit<z.output<typeof AgentPatch>, "name" | "status">) => ({
+const detailsOf = (body: Omit<z.output<typeof AgentPatch>, "name" | "status" | keyof typeof keyMembers>) => ({
   description: body.description,
   owner: body.owner,
   capabilities: body.capabilities,
@@ -137,6 +129,12 @@ const detailsOf = (body: Omit<z.output<typeof AgentPatch>, "name" | "status">) =
   agentModel: body.agent_model,
   agentVersion: body.agent_version,
   agentProvider: body.agent_provider,
+});
+
+const proofOf = (body: Pick<z.output<typeof AgentPatch>, keyof typeof keyMembers>) => ({
+  jwks: body.jwks,
+  jwksUri: body.jwks_uri,
+  dpopBoundAccessTokens: body.dpop_bound_access_tokens,
 });
 
 const STATUS_OF = { active: "active", frozen: "frozen", inactive: "disabled" } as const;
@@ -159,6 +157,8 @@ const toWire = (agent: Agent) => ({
   allowed_exchange_targets: agent.allowedExchangeTargets,
   may_act: agent.mayAct,
   status: WIRE_STATUS[agent.status],
+  token_endpoint_auth_method: agent.proof.tokenEndpointAuthMethod,
+  ...proofMembers(agent.proof),
   metadata: agent.metadata,
   agent_type: agent.agentType,
   agent_model: agent.agentModel,

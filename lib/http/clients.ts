@@ -2,18 +2,15 @@ import { z } from "zod";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { parseClientMetadata } from "@/lib/oauth/client-metadata";
+import { proofMembers } from "@/lib/oauth/client-proof-metadata";
 import { isScopeToken } from "@/lib/oauth/scope";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
-import {
-  type Client,
-  findClient,
-  listClients,
-  registerClient,
-  setClientStatus,
-} from "@/lib/services/clients";
+import { changeClient } from "@/lib/services/client-changes";
+import { type Client, findClient, listClients, registerClient } from "@/lib/services/clients";
 import type { Call } from "./call";
 import { AUTH_METHODS } from "./client-auth/index";
 import { json, parseJsonAs, readJson, readJsonAs } from "./json";
+import { checkNewKeys, keyMembers } from "./key-schemas";
 import { requireOperator } from "./operator";
 
 /** What an operator says of a client beside the members of RFC 7591. */
@@ -27,6 +24,10 @@ export const Operators = z.object({
     .array(z.url({ protocol: /^https?$/ }))
     .max(100)
     .default([]),
+  legacy_assertion_audience: z
+    .boolean()
+    .default(false)
+    .describe("Its assertions may name the token endpoint as aud, as before draft-ietf-oauth-rfc7523bis"),
 });
 
 const GRANTS = [
@@ -41,13 +42,18 @@ const GRANTS = [
 export async function createClientEndpoint(ctx: Context, call: Call): Promise<Response> {
   const actor = await requireOperator(ctx, call);
   const body = await readJson(call.request);
-  const { scope = null, allowed_resources: allowedResources } = parseJsonAs(body, Operators);
+  const {
+    scope = null,
+    allowed_resources: allowedResources,
+    legacy_assertion_audience: legacyAssertionAudience,
+  } = parseJsonAs(body, Operators);
   const metadata = parseClientMetadata(body, { grantTypes: GRANTS, authMethods: AUTH_METHODS });
   const { client, clientSecret } = await registerClient(ctx, {
     metadata,
     kind: "static",
     scope,
     allowedResources,
+    legacyAssertionAudience,
     actor,
     address: call.address,
   });
@@ -68,7 +74,7 @@ export async function listClientsEndpoint(ctx: Context, call: Call): Promise<Res
 }
 
 /** A client id may be a URL, so it travels as a query parameter. */
-function clientIdOf({ url }: Call): string {
+export function clientIdOf({ url }: Call): string {
   const clientId = url.searchParams.get("client_id") ?? "";
   if (clientId.includes("\0")) throw new OAuthError("invalid_request", "Send no NUL characters.");
   return clientId;
@@ -82,14 +88,31 @@ export async function getClientEndpoint(ctx: Context, call: Call): Promise<Respo
   return json(toWire(client));
 }
 
-/** What an operator may change of a client. */
-export const ClientPatch = z.strictObject({ status: z.enum(["active", "disabled"]) });
+/** What an operator may change of a client; keys take the place of those before. */
+export const ClientPatch = z
+  .strictObject({
+    status: z.enum(["active", "disabled"]).optional(),
+    require_pushed_authorization_requests: z.boolean().optional(),
+    legacy_assertion_audience: z.boolean().optional(),
+    ...keyMembers,
+  })
+  .refine((changes) => Object.keys(changes).length > 0, "must name what changes")
+  .superRefine(checkNewKeys)
+  .meta({ minProperties: 1 });
 
-/** `PATCH /clients/one?client_id=…`: disables a client, or enables it again. */
+/** `PATCH /clients/one?client_id=…`: disables a client or enables it again, or changes what it is held to. */
 export async function updateClientEndpoint(ctx: Context, call: Call): Promise<Response> {
   const actor = await requireOperator(ctx, call);
-  const { status } = await readJsonAs(call.request, ClientPatch);
-  return json(toWire(await setClientStatus(ctx, clientIdOf(call), status, actor)));
+  const body = await readJsonAs(call.request, ClientPatch);
+  const changes = {
+    status: body.status,
+    jwks: body.jwks,
+    jwksUri: body.jwks_uri,
+    dpopBoundAccessTokens: body.dpop_bound_access_tokens,
+    requirePushedAuthorizationRequests: body.require_pushed_authorization_requests,
+    legacyAssertionAudience: body.legacy_assertion_audience,
+  };
+  return json(toWire(await changeClient(ctx, clientIdOf(call), changes, actor)));
 }
 
 const toWire = (client: Client) => ({
@@ -104,6 +127,8 @@ const toWire = (client: Client) => ({
   response_types: client.responseTypes,
   ...(client.scope ? { scope: client.scope.join(" ") } : {}),
   allowed_resources: client.allowedResources,
+  ...proofMembers(client),
+  ...(client.legacyAssertionAudience && { legacy_assertion_audience: true }),
   ...client.display,
   created_at: client.createdAt.toISOString(),
   last_used_at: client.lastUsedAt?.toISOString() ?? null,

@@ -21,6 +21,10 @@ const Agent = z.object({
   allowed_exchange_targets: z.array(z.string()),
   may_act: z.array(z.string()),
   status: z.enum(["active", "frozen", "inactive"]),
+  token_endpoint_auth_method: z.string(),
+  jwks: z.looseObject({}).optional(),
+  jwks_uri: z.string().optional(),
+  dpop_bound_access_tokens: z.boolean().optional(),
   metadata: z.record(z.string(), z.unknown()),
   agent_type: z.string().nullable(),
   agent_model: z.string().nullable(),
@@ -34,7 +38,12 @@ const Agent = z.object({
 /** What it answers. */
 export const agentAnswers = {
   Agent,
-  CreatedAgent: Agent.extend({ client_secret: z.string().describe("Shown here, once") }),
+  CreatedAgent: Agent.extend({
+    client_secret: z
+      .string()
+      .optional()
+      .describe("Shown here, once; none where it signs with a key of its own"),
+  }),
   Agents: z.object({
     items: z.array(Agent),
     total: z.int(),
@@ -84,6 +93,13 @@ export const agentOperations: Readonly<Record<string, Operation>> = {
   "DELETE /agents/{id}": {
     ...one,
     summary: "Stop an agent, what it holds and all that descends from it; it stays in the registry",
+  },
+  "POST /agents/{id}/secret": {
+    ...one,
+    summary: "Give an agent a new secret, with the one before good for a while",
+    json: "SecretRotation",
+    answers: { 200: "RotatedSecret" },
+    errors: [...one.errors, "invalid_request", "validation_failed", "unsupported_media_type"],
   },
   "POST /agents/{id}/reactivate": {
     ...one,

@@ -21,7 +21,7 @@ export type Operation = {
   /** Successful answers: a schema, a page, a redirect, a JWT, or nothing in the body. */
   answers: Readonly<Record<number, AnswerSchema | "page" | "redirect" | "jwt" | "empty">>;
   errors: readonly ErrorCode[];
-  security?: "client" | "bearer" | "operator" | "session";
+  security?: "client" | "registration" | "bearer" | "operator" | "session";
 };
 
 const authorize: Operation = {
@@ -76,6 +76,13 @@ const register: Operation = {
     "unsupported_media_type",
   ],
 };
+const registration = {
+  tag: "Clients",
+  spec: "RFC 7592 §2",
+  answers: { 200: "Registration" },
+  errors: ["invalid_token"],
+  security: "registration",
+} as const;
 const introspect: Operation = {
   summary: "Ask whether a token counts",
   tag: "Tokens",
@@ -178,6 +185,18 @@ export const operations: Readonly<Record<string, Operation>> = {
   },
   "POST /token": token,
   "POST /register": register,
+  "GET /register/{client_id}": { ...registration, summary: "What a client registered" },
+  "PUT /register/{client_id}": {
+    ...registration,
+    summary: "Replace what a client registered",
+    json: "ReplacedRegistration",
+    errors: [...register.errors],
+  },
+  "DELETE /register/{client_id}": {
+    ...registration,
+    summary: "Delete a client with all that it was allowed and holds",
+    answers: { 204: "empty" },
+  },
   "POST /par": par,
   "POST /introspect": introspect,
   "POST /revoke": revoke,

@@ -7,6 +7,7 @@ import { DecisionBody } from "./decision";
 import { agentAnswers, agentRequests } from "./openapi-agents";
 import { killSwitchAnswers, killSwitchRequests } from "./openapi-kill-switch";
 import { NewResource, ResourcePatch } from "./resources";
+import { SecretRotation } from "./secret-rotation";
 import { TokenCheck } from "./token-check";
 import { TokenToInspect } from "./token-inspect";
 import { NewTrustedIssuer, TrustedIssuerPatch } from "./trusted-issuers";
@@ -51,6 +52,7 @@ const Client = z.object({
   response_types: z.array(z.string()),
   scope: z.string().optional(),
   allowed_resources: z.array(z.string()),
+  legacy_assertion_audience: z.boolean().optional(),
   created_at: instant,
   last_used_at: instant.nullable(),
 });
@@ -96,9 +98,14 @@ export const requestSchemas = {
     ...clientFields,
   }),
   RegistrationRequest,
+  ReplacedRegistration: RegistrationRequest.extend({
+    client_id: z.string().describe("Its own"),
+    client_secret: z.string().optional().describe("As it was issued"),
+  }),
   NewClient: RegistrationRequest.extend(Operators.shape),
   ClientQuery: z.object({ client_id: z.string().describe("May be a URL, so it is no part of the path") }),
   ClientPatch,
+  SecretRotation,
   NewResource,
   ResourcePatch,
   NewTrustedIssuer,
@@ -143,6 +150,8 @@ export const answerSchemas = {
     client_id: z.string(),
     client_id_issued_at: z.int(),
     ...secret,
+    registration_access_token: z.string(),
+    registration_client_uri: z.url(),
     client_name: z.string(),
     redirect_uris: z.array(z.string()),
     token_endpoint_auth_method: z.string(),
@@ -167,6 +176,12 @@ export const answerSchemas = {
   Client: z.looseObject(Client.shape),
   CreatedClient: z.looseObject({ ...Client.shape, ...secret }),
   Clients: list(z.looseObject(Client.shape)),
+  RotatedSecret: z.object({
+    client_id: z.string(),
+    client_secret: z.string().describe("Shown here, once"),
+    client_secret_expires_at: z.literal(0),
+    previous_secret_expires_at: z.int().describe("Seconds since 1970: until then the one before is good"),
+  }),
   Resource,
   Resources: list(Resource),
   TrustedIssuer,

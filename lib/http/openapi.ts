@@ -172,6 +172,11 @@ const securitySchemes = (settings: Context["settings"]) => ({
     scheme: "bearer",
     description: "An access token of this server (RFC 6750 §2.1)",
   },
+  registration: {
+    type: "http",
+    scheme: "bearer",
+    description: "The registration access token of the client (RFC 7592 §3)",
+  },
   operator: {
     type: "apiKey",
     in: "header",
@@ -192,6 +197,7 @@ const oauth2 = (flows: Json) => ({ type: "oauth2", flows });
 const SECURITY_OF: Record<NonNullable<Operation["security"]>, readonly Json[]> = {
   client: [{ client: [] }, {}],
   bearer: [{ BearerToken: [] }],
+  registration: [{ registration: [] }],
   operator: [{ operator: [] }, { session: [] }],
   session: [{ session: [] }],
 };

@@ -6,7 +6,7 @@ import { bearerChallenge } from "@/lib/oauth/challenge";
 import { type ClientMetadata, parseClientMetadata, registrationResponse } from "@/lib/oauth/client-metadata";
 import { isKnownRedirectUri } from "@/lib/oauth/redirect-presets";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
-import { registerClient } from "@/lib/services/clients";
+import { type Client, registerClient } from "@/lib/services/clients";
 import { listResources } from "@/lib/services/resources";
 import type { Call } from "./call";
 import { AUTH_METHODS } from "./client-auth/index";
@@ -16,27 +16,65 @@ import { requireOperator } from "./operator";
 /** Dynamic client registration (RFC 7591 §3), as far as the server's policy goes (product decision D1). */
 export async function registerEndpoint(ctx: Context, call: Call): Promise<Response> {
   const actor = await registrar(ctx, call);
-  const body = withLocalDefaults(call, await readJson(call.request));
   const grantTypes = offeredGrants(ctx, call, actor);
-  const metadata = parseClientMetadata(body, { grantTypes, authMethods: AUTH_METHODS });
-  if (actor === "anonymous") checkConstraints(ctx, call, metadata);
-  const scope = await knownScope(ctx, call, metadata);
-  const { client, clientSecret } = await registerClient(ctx, {
+  const body = await readJson(call.request);
+  const { metadata, scope, stranger } = await readRegistration(ctx, call, { body, grantTypes, actor });
+  if (stranger !== undefined) throw unregistered(call, stranger);
+  const {
+    client,
+    clientSecret,
+    registrationToken = "",
+  } = await registerClient(ctx, {
     metadata,
     kind: "dynamic",
     scope,
     actor,
     address: call.address,
   });
-  return json(
-    registrationResponse({
-      clientId: client.clientId,
-      clientSecret,
-      issuedAt: client.createdAt,
-      metadata: { ...metadata, scope: scope ?? undefined },
-    }),
-    { status: 201 },
-  );
+  return json(registrationOf(ctx, client, { registrationToken, clientSecret }), { status: 201 });
+}
+
+/** What the client learns of its registration, with what proves that it is its own (RFC 7592 §3). */
+export const registrationOf = (
+  { settings }: Context,
+  client: Client,
+  { registrationToken, clientSecret }: { registrationToken: string; clientSecret?: string | undefined },
+) =>
+  registrationResponse({
+    clientId: client.clientId,
+    clientSecret,
+    issuedAt: client.createdAt,
+    metadata: client,
+    management: {
+      uri: `${settings.serverUrl}/register/${client.clientId}`,
+      accessToken: registrationToken,
+    },
+  });
+
+type Asked = {
+  body: unknown;
+  /** What may be had of them. */
+  grantTypes: readonly string[];
+  /** Who registers the client, or did. */
+  actor: string;
+};
+type Read = {
+  metadata: ClientMetadata;
+  scope: readonly string[] | null;
+  /** Why the server registers no such client for them; undefined: it does. */
+  stranger: string | undefined;
+};
+
+/** What is registered of a request, and whether the policy lets it (product decision D1). */
+export async function readRegistration(
+  ctx: Context,
+  call: Call,
+  { body, grantTypes, actor }: Asked,
+): Promise<Read> {
+  const asked = withLocalDefaults(call, body);
+  const metadata = parseClientMetadata(asked, { grantTypes, authMethods: AUTH_METHODS });
+  const scope = await knownScope(ctx, call, metadata);
+  return { metadata, scope, stranger: actor === "anonymous" ? strangerTo(ctx, call, metadata) : undefined };
 }
 
 /** Who registers: anybody where the policy lets them, else the bearer of the credential it asks for. */
@@ -87,11 +125,11 @@ const unregistered = ({ request }: Call, description: string) =>
   });
 
 /** Only a request of this machine to a server in local mode is served openly, whatever the policy says (D1). */
-const isOpen = (ctx: Context, call: Call): boolean =>
+export const isOpen = (ctx: Context, call: Call): boolean =>
   ctx.settings.registrationPolicy === "open" && call.isLocal;
 
 /** A client of its own right is never registered without a credential but in local mode (product decision D1). */
-const offeredGrants = (ctx: Context, call: Call, actor: string): readonly string[] =>
+export const offeredGrants = (ctx: Context, call: Call, actor: string): readonly string[] =>
   actor !== "anonymous" || isOpen(ctx, call)
     ? [
         "authorization_code",
@@ -109,15 +147,15 @@ function withLocalDefaults(call: Call, body: unknown): unknown {
   return bare ? { ...body, grant_types: ["client_credentials"], response_types: [] } : body;
 }
 
-function checkConstraints(ctx: Context, call: Call, { redirectUris }: ClientMetadata): void {
+function strangerTo(ctx: Context, call: Call, { redirectUris }: ClientMetadata): string | undefined {
   const { registrationPolicy, registrationRedirectUris } = ctx.settings;
-  if (isOpen(ctx, call) || (registrationPolicy === "open" && ctx.settings.allowPublicRegistration)) return;
+  if (isOpen(ctx, call) || (registrationPolicy === "open" && ctx.settings.allowPublicRegistration))
+    return undefined;
   const strange = redirectUris.find((uri) => !isKnownRedirectUri(uri, registrationRedirectUris));
-  if (redirectUris.length > 0 && strange === undefined) return;
-  throw unregistered(
-    call,
+  if (redirectUris.length > 0 && strange === undefined) return undefined;
+  return (
     `This server registers known MCP clients only, and ${strange ?? "a client without redirect_uris"} is none. ` +
-      "Ask the operator to add it to AUTHGENT_REGISTRATION_REDIRECT_URIS, or use a client ID metadata document.",
+    "Ask the operator to add it to AUTHGENT_REGISTRATION_REDIRECT_URIS, or use a client ID metadata document."
   );
 }
 

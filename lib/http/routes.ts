@@ -10,6 +10,11 @@ import {
 import { authorizeEndpoint, resumeEndpoint } from "./authorize";
 import type { Peer, Route } from "./call";
 import {
+  deleteRegistrationEndpoint,
+  readRegistrationEndpoint,
+  replaceRegistrationEndpoint,
+} from "./client-registration";
+import {
   createClientEndpoint,
   getClientEndpoint,
   listClientsEndpoint,
@@ -29,6 +34,7 @@ import { registerEndpoint } from "./register";
 import { createResourceEndpoint, listResourcesEndpoint, updateResourceEndpoint } from "./resources";
 import { revocationsEndpoint } from "./revocations";
 import { revokeEndpoint } from "./revoke";
+import { rotateAgentSecretEndpoint, rotateClientSecretEndpoint } from "./secret-rotation";
 import { signInLinkEndpoint } from "./sign-in-link";
 import { tokenEndpoint } from "./token";
 import { tokenCheckEndpoint } from "./token-check";
@@ -106,6 +112,15 @@ export const routes: readonly Route[] = [
     methods: { GET: inspectQueryEndpoint, POST: inspectEndpoint },
   },
   { path: "/register", ...register },
+  {
+    path: "/register/{client_id}",
+    ...register,
+    methods: {
+      GET: readRegistrationEndpoint,
+      PUT: replaceRegistrationEndpoint,
+      DELETE: deleteRegistrationEndpoint,
+    },
+  },
   { path: "/introspect", ...introspect },
   { path: "/receipts", ...receipts },
   { path: "/revoke", ...revoke },
@@ -155,8 +170,10 @@ export const routes: readonly Route[] = [
     methods: { GET: getAgentEndpoint, PATCH: updateAgentEndpoint, DELETE: deactivateAgentEndpoint },
   },
   { path: "/agents/{id}/reactivate", ...management, methods: { POST: reactivateAgentEndpoint } },
+  { path: "/agents/{id}/secret", ...management, methods: { POST: rotateAgentSecretEndpoint } },
   { path: "/clients", ...management, methods: { GET: listClientsEndpoint, POST: createClientEndpoint } },
   { path: "/clients/one", ...management, methods: { GET: getClientEndpoint, PATCH: updateClientEndpoint } },
+  { path: "/clients/one/secret", ...management, methods: { POST: rotateClientSecretEndpoint } },
   {
     path: "/trusted-issuers",
     ...management,

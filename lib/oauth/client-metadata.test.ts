@@ -204,6 +204,7 @@ describe("parseClientMetadata (RFC 7591 §2)", () => {
 
 describe("registrationResponse (RFC 7591 §3.2.1)", () => {
   const issuedAt = new Date("2026-11-01T12:00:00.900Z");
+  const management = { uri: "https://as.ex/register/dyn_1", accessToken: "reg_1" };
 
   it("echoes every registered value, and the secret with its end", () => {
     const metadata = parse({
@@ -212,11 +213,14 @@ describe("registrationResponse (RFC 7591 §3.2.1)", () => {
       client_name: "App",
       logo_uri: "https://a.ex/l.png",
     });
-    expect(registrationResponse({ clientId: "dyn_1", clientSecret: "sec_1", issuedAt, metadata })).toEqual({
+    const registered = { clientId: "dyn_1", clientSecret: "sec_1", issuedAt, metadata, management };
+    expect(registrationResponse(registered)).toEqual({
       client_id: "dyn_1",
       client_id_issued_at: 1_793_534_400,
       client_secret: "sec_1",
       client_secret_expires_at: 0,
+      registration_access_token: "reg_1",
+      registration_client_uri: "https://as.ex/register/dyn_1",
       client_name: "App",
       redirect_uris,
       token_endpoint_auth_method: "client_secret_basic",
@@ -230,9 +234,11 @@ describe("registrationResponse (RFC 7591 §3.2.1)", () => {
 
   it("Q13: gives a public client no secret", () => {
     const metadata = parse({ redirect_uris, token_endpoint_auth_method: "none" });
-    expect(registrationResponse({ clientId: "dyn_1", issuedAt, metadata })).toEqual({
+    expect(registrationResponse({ clientId: "dyn_1", issuedAt, metadata, management })).toEqual({
       client_id: "dyn_1",
       client_id_issued_at: 1_793_534_400,
+      registration_access_token: "reg_1",
+      registration_client_uri: "https://as.ex/register/dyn_1",
       client_name: "Unnamed app",
       redirect_uris,
       token_endpoint_auth_method: "none",

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { isOAuthError, OAuthError } from "@/lib/errors";
 import {
   type ClientProofMetadata,
+  type Nullable,
   proofFields,
   proofMembers,
   readProofMetadata,
@@ -97,19 +98,25 @@ export function parseClientMetadata(json: unknown, offered: Offered): ClientMeta
 
 type Registered = {
   clientId: string;
-  /** Shown here, once. */
+  /** Told when it is made, and when the client itself has just said it. */
   clientSecret?: string | undefined;
   issuedAt: Date;
-  metadata: ClientMetadata;
+  /** As it is registered. */
+  metadata: Omit<ClientMetadata, "scope" | keyof ClientProofMetadata> &
+    Nullable<ClientProofMetadata> & { scope?: readonly string[] | null | undefined };
+  /** Where the client manages its registration, and with which token (RFC 7592 §3). */
+  management: { uri: string; accessToken: string };
 };
 
-/** The answer to a registration: the identifier, and every value as registered (RFC 7591 §3.2.1). */
-export function registrationResponse({ clientId, clientSecret, issuedAt, metadata }: Registered) {
+/** The answer to a registration: the identifier, and every value as registered (RFC 7591 §3.2.1, RFC 7592 §3). */
+export function registrationResponse({ clientId, clientSecret, issuedAt, metadata, management }: Registered) {
   return {
     client_id: clientId,
     client_id_issued_at: Math.floor(issuedAt.getTime() / 1000),
     // "REQUIRED if client_secret is issued", where 0 means that it does not expire
     ...(clientSecret !== undefined && { client_secret: clientSecret, client_secret_expires_at: 0 }),
+    registration_access_token: management.accessToken,
+    registration_client_uri: management.uri,
     client_name: metadata.name,
     redirect_uris: metadata.redirectUris,
     token_endpoint_auth_method: metadata.tokenEndpointAuthMethod,

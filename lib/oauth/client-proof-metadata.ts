@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { isOAuthError, OAuthError } from "@/lib/errors";
+import { isPlainText } from "./display-text";
 import { JWS_ALGORITHMS } from "./jws";
+import { isStorable } from "./storable";
 import { isLoopbackHost } from "./uri";
 import { importVerificationKey, PRIVATE_MEMBERS } from "./verification-key";
 
@@ -21,15 +23,28 @@ export type ClientProofMetadata = {
 };
 
 const MAX_URI_LENGTH = 2048;
+/** A JWK is flat but for what is not read; x5c is a list. */
+const MAX_JWK_DEPTH = 5;
 const SPIFFE_ID = /^spiffe:\/\/[a-z0-9._-]{1,255}(?:\/[\w.-]+)+(?:\/\*)?$/;
+
+/** Public keys as a client sends them. */
+export const Jwks = z.object({
+  keys: z
+    .array(z.looseObject({ kty: z.string() }))
+    .max(20)
+    .refine((keys) => isStorable(keys, MAX_JWK_DEPTH), "must be JSON of whole characters, 5 levels deep"),
+});
+
+/** Where they are. */
+export const JwksUri = z
+  .url({ protocol: /^https?$/ })
+  .max(MAX_URI_LENGTH)
+  .refine((uri) => /^[\x21-\x7e]+$/.test(uri), "must be printable ASCII without spaces");
 
 /** These members as they stand in a registration request or a client metadata document. */
 export const proofFields = {
-  jwks: z.object({ keys: z.array(z.looseObject({ kty: z.string() })).max(20) }).nullish(),
-  jwks_uri: z
-    .url({ protocol: /^https?$/ })
-    .max(MAX_URI_LENGTH)
-    .nullish(),
+  jwks: Jwks.nullish(),
+  jwks_uri: JwksUri.nullish(),
   token_endpoint_auth_signing_alg: z.enum(JWS_ALGORITHMS).nullish(),
   spiffe_id: z
     .string()
@@ -38,22 +53,20 @@ export const proofFields = {
     .nullish(),
   dpop_bound_access_tokens: z.boolean().nullish(),
   require_pushed_authorization_requests: z.boolean().nullish(),
-  authorization_details_types: z.array(z.string().max(200)).max(50).nullish(),
+  authorization_details_types: z
+    .array(z.string().min(1).max(200).refine(isPlainText, "control and invisible characters"))
+    .max(50)
+    .nullish(),
 };
 type Fields = z.infer<z.ZodObject<typeof proofFields>>;
 
 /** Reads these members; what an authentication method needs has to be there. */
 export function readProofMetadata(fields: Fields, authMethod: string): ClientProofMetadata {
-  const { jwks, jwks_uri: jwksUri } = fields;
-  // "The jwks_uri and jwks parameters MUST NOT both be present in the same request or response."
-  if (jwks != null && jwksUri != null) throw refusal("Send jwks or jwks_uri, not both");
-  for (const key of jwks?.keys ?? []) checkKey(key);
-  if (jwksUri && !isFetchable(jwksUri)) throw refusal("Send jwks_uri as an https URL");
-  if (authMethod === "private_key_jwt" && !jwks?.keys.length && !jwksUri)
-    throw refusal("Send jwks_uri, or jwks with a public key: private_key_jwt needs one");
+  const fault = faultOfKeys(fields, authMethod);
+  if (fault) throw new OAuthError("invalid_client_metadata", fault.description);
   return {
-    jwks: jwks ?? undefined,
-    jwksUri: jwksUri ?? undefined,
+    jwks: fields.jwks ?? undefined,
+    jwksUri: fields.jwks_uri ?? undefined,
     assertionAlg: fields.token_endpoint_auth_signing_alg ?? undefined,
     spiffeId: fields.spiffe_id ?? undefined,
     dpopBoundAccessTokens: fields.dpop_bound_access_tokens ?? undefined,
@@ -62,12 +75,35 @@ export function readProofMetadata(fields: Fields, authMethod: string): ClientPro
   };
 }
 
+type Fault = { member: "jwks" | "jwks_uri"; description: string };
+
+/** What is wrong with the keys that a client names, and in which member; undefined: nothing (RFC 7591 §2). */
+export function faultOfKeys(
+  { jwks, jwks_uri: jwksUri }: Pick<Fields, "jwks" | "jwks_uri">,
+  authMethod: string,
+): Fault | undefined {
+  // "The jwks_uri and jwks parameters MUST NOT both be present in the same request or response."
+  if (jwks != null && jwksUri != null)
+    return { member: "jwks_uri", description: "Send jwks or jwks_uri, not both" };
+  const description = jwks?.keys.map(faultOfKey).find((fault) => fault !== undefined);
+  if (description !== undefined) return { member: "jwks", description };
+  if (jwksUri && !isFetchable(jwksUri))
+    return { member: "jwks_uri", description: "Send jwks_uri as an https URL" };
+  const signs = jwksUri || jwks?.keys.some((key) => key.use !== "enc");
+  if (authMethod === "private_key_jwt" && !signs)
+    return {
+      member: "jwks",
+      description: "Send jwks_uri, or jwks with a public key: private_key_jwt needs one",
+    };
+  return undefined;
+}
+
 /** Keys that only encrypt are none of ours; one that is private, weak or malformed is a mistake to be told of. */
-function checkKey(key: Record<string, unknown>): void {
+function faultOfKey(key: Record<string, unknown>): string | undefined {
   if (PRIVATE_MEMBERS.some((member) => member in key))
-    throw refusal("Remove the private keys from jwks, and replace them: others may have seen them");
-  const fits = JWS_ALGORITHMS.some((alg) => isKeyFor(key, alg));
-  if (!fits && key.use !== "enc") throw refusal(`Send in jwks public keys for ${JWS_ALGORITHMS.join(", ")}`);
+    return "Remove the private keys from jwks, and replace them: others may have seen them";
+  if (key.use === "enc" || JWS_ALGORITHMS.some((alg) => isKeyFor(key, alg))) return undefined;
+  return `Send in jwks public keys for ${JWS_ALGORITHMS.join(", ")}`;
 }
 
 function isKeyFor(key: Record<string, unknown>, alg: string): boolean {
@@ -87,7 +123,7 @@ function isFetchable(uri: string): boolean {
 }
 
 /** As a database row has it: null where nothing is said. */
-type Nullable<T> = { [Key in keyof T]: T[Key] | null };
+export type Nullable<T> = { [Key in keyof T]: T[Key] | null };
 
 /** The same members as they are told, of what is registered. */
 export const proofMembers = (registered: Nullable<ClientProofMetadata>) => ({
@@ -101,7 +137,3 @@ export const proofMembers = (registered: Nullable<ClientProofMetadata>) => ({
     authorization_details_types: registered.authorizationDetailsTypes,
   }),
 });
-
-function refusal(description: string): OAuthError {
-  return new OAuthError("invalid_client_metadata", description);
-}

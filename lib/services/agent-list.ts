@@ -2,7 +2,7 @@ import { and, count, desc, eq, lt } from "drizzle-orm";
 import { agents } from "@/db/schema/agents";
 import { type ClientStatus, clients } from "@/db/schema/clients";
 import type { Context } from "@/lib/context";
-import { type Agent, selectAgents, toAgent } from "./agents";
+import { type Agent, selectAgents, toAgent } from "./agent-lookup";
 
 type Page = { offset: number; limit: number; cursor?: string | undefined };
 type Filter = {

@@ -1,4 +1,4 @@
-import { eq, type SQL, sql } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import { v4 } from "uuid";
 import { agents } from "@/db/schema/agents";
 import { clients } from "@/db/schema/clients";
@@ -7,6 +7,7 @@ import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { rowId } from "@/lib/ids";
 import type { ClientMetadata } from "@/lib/oauth/client-metadata";
+import type { ClientProofMetadata } from "@/lib/oauth/client-proof-metadata";
 import { intersectScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import {
@@ -18,25 +19,11 @@ import {
   type Manager,
   manages,
 } from "./agent-checks";
+import { type Agent, findAgent, forgetAgents, getAgent, selectAgents, toAgent } from "./agent-lookup";
 import { descendantClientIds } from "./agent-tree";
-import {
-  type Client,
-  changeClientStatus,
-  forgetClients,
-  isOperatorRegistered,
-  registerClient,
-  renameClient,
-  setClientScope,
-} from "./clients";
+import { type ClientKeys, changeProof } from "./client-changes";
+import { changeClientStatus, lockClient, registerClient, updateClient } from "./clients";
 import { record } from "./events";
-
-/** An agent as the registry has it, with the status and the scope of its client. */
-export type Agent = Row &
-  Pick<Client, "status" | "statusBy" | "frozenWith"> & {
-    scope: readonly string[];
-    /** Whether an operator or an admin registered it (product decision D19). */
-    byOperator: boolean;
-  };
 
 type Row = typeof agents.$inferSelect;
 type Said =
@@ -54,59 +41,6 @@ type Said =
 /** What is said of an agent; undefined says nothing, or changes nothing. */
 export type AgentDetails = { [Key in Said]?: Row[Key] | undefined };
 
-/** Agents with their clients, to be narrowed and ordered by the caller. */
-export const selectAgents = ({ db }: Pick<Context, "db">) =>
-  db
-    .select({ agent: agents, client: clients })
-    .from(agents)
-    .innerJoin(clients, eq(clients.clientId, agents.clientId))
-    .$dynamic();
-
-/** An agent of the rows that were selected. */
-export const toAgent = ({ agent, client }: { agent: Row; client: Client }): Agent => ({
-  ...agent,
-  status: client.status,
-  statusBy: client.statusBy,
-  frozenWith: client.frozenWith,
-  scope: client.scope ?? [],
-  byOperator: isOperatorRegistered(client),
-});
-
-/** The agent with this ULID, UUID or client id, whatever its status. */
-export async function findAgent(ctx: Context, id: string): Promise<Agent | undefined> {
-  const [row] = await selectAgents(ctx).where(isNamed(id));
-  return row && toAgent(row);
-}
-
-function isNamed(id: string): SQL {
-  if (/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)) return eq(agents.uuid, id);
-  return eq(id.startsWith(AGENT_PREFIX) ? agents.clientId : agents.id, id);
-}
-
-/** The agent behind a client as it was at most a second ago; asking for a client that is no agent's costs nothing. */
-export const findAgentByClientRecently = async (
-  ctx: Context,
-  clientId: string,
-): Promise<Agent | undefined> =>
-  clientId.startsWith(AGENT_PREFIX)
-    ? ctx.recent.read(recentKey(clientId), () => findAgent(ctx, clientId))
-    : undefined;
-
-const AGENT_PREFIX = "agnt_";
-const recentKey = (clientId: string): string => `agent of ${clientId}`;
-
-/** Whether two agents belong together: they have one owner or parent, or one is the other's parent. */
-export function areKin(one: Agent | undefined, other: Agent | undefined): boolean {
-  if (!one || !other) return false;
-  const same = (a: string | null, b: string | null) => a !== null && a === b;
-  return (
-    same(one.ownerId, other.ownerId) ||
-    same(one.parentId, other.parentId) ||
-    one.parentId === other.id ||
-    other.parentId === one.id
-  );
-}
-
 /** What an agent is registered with. */
 export type NewAgent = AgentDetails & {
   name: string;
@@ -115,14 +49,18 @@ export type NewAgent = AgentDetails & {
   parent?: string | undefined;
   /** What proves its account of itself, for the attestation provider. */
   evidence?: Readonly<Record<string, unknown>> | undefined;
+  /** How its client proves itself; by a secret of ours unless it says otherwise. */
+  proof?: ProofOfAgent | undefined;
 };
 
-/** Registers an agent together with its client; the secret is shown in this answer and never again. */
+type ProofOfAgent = ClientProofMetadata & { tokenEndpointAuthMethod: string };
+
+/** Registers an agent together with its client; a secret, where it has one, is shown in this answer and never again. */
 export async function createAgent(
   ctx: Context,
-  { name, scope, parent: parentName, evidence, ...details }: NewAgent,
+  { name, scope, parent: parentName, evidence, proof, ...details }: NewAgent,
   by: Manager,
-): Promise<{ agent: Agent; clientSecret: string }> {
+): Promise<{ agent: Agent; clientSecret: string | undefined }> {
   await checkAllowedScope(ctx, { scope, byOperator: by.isOperator });
   await checkMayAct(ctx, details.mayAct ?? []);
   const level = await attestationLevel(ctx, name, evidence);
@@ -131,7 +69,7 @@ export async function createAgent(
     const parent = parentName === undefined ? undefined : await parentNamed(tx, parentName, by);
     if (parent) checkWithinParent(scope, parent.scope);
     const { client, clientSecret } = await registerClient(tx, {
-      ...{ metadata: clientMetadata(name), kind: "agent", scope, actor: by.actor, address: by.address },
+      ...{ metadata: metadataOf(name, proof), kind: "agent", scope, actor: by.actor, address: by.address },
       createdBy: by.userId === undefined || by.isOperator ? by.actor : `member:${by.userId}`,
     });
     const now = tx.now();
@@ -151,8 +89,7 @@ export async function createAgent(
         updatedAt: now,
       })
       .returning();
-    if (!agent || clientSecret === undefined)
-      throw new Error("an insert returns its row, and agents have secrets");
+    if (!agent) throw new Error("an insert without conflict clause returns its row");
     await record(tx, {
       ...eventOf("agent.created", agent, by),
       data: { name, scope, parent: agent.parentId, attestationLevel: level },
@@ -172,15 +109,17 @@ async function requireActiveOwner(tx: Context, userId: string): Promise<void> {
 }
 
 /** An agent acts for itself, for others by exchange, and for its workload by assertion; it has no pages. */
-const clientMetadata = (name: string): ClientMetadata => ({
+const metadataOf = (name: string, proof: ProofOfAgent = BY_SECRET): ClientMetadata => ({
   name,
-  tokenEndpointAuthMethod: "client_secret_post",
   applicationType: "web",
   redirectUris: [],
   grantTypes: ["client_credentials", GRANT_TYPES.tokenExchange, GRANT_TYPES.jwtBearer],
   responseTypes: [],
   display: {},
+  ...proof,
 });
+
+const BY_SECRET: ProofOfAgent = { tokenEndpointAuthMethod: "client_secret_post" };
 
 const eventOf = <Type extends "agent.created" | "agent.updated" | "agent.reactivated">(
   type: Type,
@@ -222,13 +161,17 @@ export async function requireMayRun(tx: Context, { parentId, ownerId }: Agent): 
     throw new OAuthError("conflict", "Its owner is frozen. Thaw the owner first.");
 }
 
-type Changes = AgentDetails & { name?: string | undefined; scope?: readonly string[] | undefined };
+type Changes = AgentDetails & {
+  name?: string | undefined;
+  scope?: readonly string[] | undefined;
+  proof?: (ClientKeys & { dpopBoundAccessTokens?: boolean | undefined }) | undefined;
+};
 
 /** Changes what is said of an agent; a scope taken away is taken from its descendants, too. */
 export async function updateAgent(
   ctx: Context,
   agent: Agent,
-  { scope, ...details }: Changes,
+  { scope, proof, ...details }: Changes,
   by: Manager,
 ): Promise<Agent> {
   if (scope) {
@@ -239,12 +182,16 @@ export async function updateAgent(
   const narrowed = await inTransaction(ctx, async (tx) => {
     if (scope && agent.parentId) checkWithinParent(scope, (await lockParent(tx, agent.parentId)).scope);
     const limited = scope ? await limitScope(tx, agent, scope) : [];
-    if (details.name !== undefined) await renameClient(tx, agent.clientId, details.name);
+    if (details.name !== undefined) await updateClient(tx, agent.clientId, { name: details.name });
+    const client = proof && (await lockClient(tx, agent.clientId));
+    if (client) await changeProof(tx, client, proof, by);
     await tx.db
       .update(agents)
       .set({ ...details, updatedAt: tx.now(), version: sql`${agents.version} + 1` })
       .where(eq(agents.id, agent.id));
-    const changed = Object.entries({ ...details, scope }).filter(([, value]) => value !== undefined);
+    const changed = Object.entries({ ...details, ...proof, scope }).filter(
+      ([, value]) => value !== undefined,
+    );
     await record(tx, {
       ...eventOf("agent.updated", agent, by),
       data: { changed: changed.map(([name]) => name), ...(scope ? { scope, narrowed: limited } : {}) },
@@ -258,13 +205,13 @@ export async function updateAgent(
 /** Gives an agent a scope and leaves its descendants no more than that; answers those that lost some. */
 async function limitScope(tx: Context, agent: Agent, scope: readonly string[]): Promise<string[]> {
   const clientIds = await descendantClientIds(tx, agent.id);
-  await setClientScope(tx, agent.clientId, scope);
+  await updateClient(tx, agent.clientId, { scope: [...scope] });
   const narrowed = [];
   for (const clientId of clientIds.filter((each) => each !== agent.clientId)) {
     const held = (await findAgent(tx, clientId))?.scope ?? [];
     const left = intersectScope(held, scope);
     if (left.length === held.length) continue;
-    await setClientScope(tx, clientId, left);
+    await updateClient(tx, clientId, { scope: [...left] });
     narrowed.push(clientId);
   }
   return narrowed;
@@ -282,17 +229,4 @@ export async function reactivateAgent(ctx: Context, agent: Agent, by: Manager): 
   });
   forgetAgents(ctx, [agent.clientId]);
   return getAgent(ctx, agent.id);
-}
-
-/** Lets the next request see what has just been committed for the agents of these clients. */
-export function forgetAgents(ctx: Context, clientIds: readonly string[]): void {
-  forgetClients(ctx, clientIds);
-  for (const clientId of clientIds) ctx.recent.forget(recentKey(clientId));
-}
-
-/** The agent with this id; one that is not there is a refusal. */
-export async function getAgent(ctx: Context, id: string): Promise<Agent> {
-  const agent = await findAgent(ctx, id);
-  if (!agent) throw new OAuthError("not_found", "There is no agent with this id.");
-  return agent;
 }

@@ -70,6 +70,7 @@ export async function openApproval(
   if (!approval) return { state: "unknown" };
   if (approval.browserHash !== hashSecret(browser)) return { state: "not_yours" };
   if (approval.userId !== null && approval.userId !== userId) return { state: "not_yours" };
+  if (approval.status === "expired") return { state: "expired" };
   if (approval.status !== "pending") return { state: "answered", approval };
   if (approval.expiresAt <= ctx.now()) return { state: "expired" };
   if (approval.userId === userId) return { state: "open", approval };
@@ -183,6 +184,14 @@ export async function releaseApprovals(
         eq(approvals.status, "pending"),
       ),
     );
+}
+
+/** Ends the open questions of an app that is gone, within the caller's transaction. */
+export async function endApprovalsOf(tx: Context, clientId: string): Promise<void> {
+  await tx.db
+    .update(approvals)
+    .set({ status: "expired" })
+    .where(and(eq(approvals.clientId, clientId), eq(approvals.status, "pending")));
 }
 
 /** Removes approvals a day after they ended, and what nobody ever signed in for as soon as it has lapsed. */

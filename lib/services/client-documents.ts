@@ -4,7 +4,7 @@ import { OAuthError } from "@/lib/errors";
 import { parseClientDocument, parseDocumentClientId } from "@/lib/oauth/client-id-document";
 import { cacheLifetime, entityTagOf } from "@/lib/oauth/document-cache";
 import { OutboundError, type PublicResponse } from "@/lib/outbound/public-fetch";
-import { type Client, findClient, refreshDocumentClient, saveDocumentClient } from "./clients";
+import { type Client, findClient, forgetClients, saveDocumentClient, updateClient } from "./clients";
 import type { BucketName } from "./rate-limits";
 
 /** Fetches under way in this process, so that a hundred requests for one document are one fetch. */
@@ -73,7 +73,7 @@ async function fetchDocument(
 ): Promise<Client> {
   const response = await get(ctx, url, known?.documentEtag ?? undefined);
   const expiresAt = new Date(ctx.now().getTime() + cacheLifetime(response.headers, ctx.now()) * 1000);
-  if (response.status === 304 && known) return refreshDocumentClient(ctx, clientId, expiresAt);
+  if (response.status === 304 && known) return keep(ctx, clientId, expiresAt);
   // "The authorization server MUST treat any response other than 200 OK as an error"
   if (response.status !== 200) throw unreadable(url, `answered ${response.status} instead of 200`);
   const type = response.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase() ?? "";
@@ -88,6 +88,14 @@ async function fetchDocument(
     etag: entityTagOf(response.headers) ?? null,
     expiresAt,
   });
+}
+
+/** A document that was found unchanged may be served until `expiresAt`. */
+async function keep(ctx: Context, clientId: string, expiresAt: Date): Promise<Client> {
+  const fresh = { documentFetchedAt: ctx.now(), documentExpiresAt: expiresAt };
+  const client = await updateClient(ctx, clientId, fresh);
+  if (!client) throw new Error(`document client ${clientId} vanished`);
+  return client;
 }
 
 /**

@@ -1,10 +1,25 @@
-import { and, asc, desc, eq, inArray, isNull, lt, notExists, notInArray, or, sql } from "drizzle-orm";
+import {
+  and,
+  asc,
+  desc,
+  eq,
+  inArray,
+  isNull,
+  lt,
+  lte,
+  notExists,
+  notInArray,
+  or,
+  type SQL,
+  sql,
+} from "drizzle-orm";
+import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import { type ClientKind, clients } from "@/db/schema/clients";
 import { grants } from "@/db/schema/grants";
 import { type Context, inTransaction } from "@/lib/context";
-import { OAuthError } from "@/lib/errors";
 import { hashSecret, newOpaqueId, newSecret } from "@/lib/ids";
 import type { ClientMetadata } from "@/lib/oauth/client-metadata";
+import { columnsOf, someRedirectUris, takesSecret } from "./client-rows";
 import { isChangedBy, type StatusChange, standingAfter } from "./client-status";
 import { record } from "./events";
 
@@ -26,8 +41,18 @@ export const findClientRecently = (ctx: Context, clientId: string): Promise<Clie
 
 const recentKey = (clientId: string): string => `client ${clientId}`;
 
-/** A client and, where it has one, its secret: shown in this answer and never again. */
-export type RegisteredClient = { client: Client; clientSecret: string | undefined };
+/** A client that stays as it is until the transaction ends. */
+export async function lockClient(tx: Context, clientId: string): Promise<Client | undefined> {
+  const [client] = await tx.db.select().from(clients).where(eq(clients.clientId, clientId)).for("update");
+  return client;
+}
+
+/** A client and, where it has them, its secret and its registration access token: told now and never again. */
+export type RegisteredClient = {
+  client: Client;
+  clientSecret: string | undefined;
+  registrationToken: string | undefined;
+};
 
 type Registration = {
   metadata: ClientMetadata;
@@ -35,6 +60,7 @@ type Registration = {
   /** The most it may be granted; null: whatever a resource offers. */
   scope: readonly string[] | null;
   allowedResources?: readonly string[];
+  legacyAssertionAudience?: boolean;
   actor: string;
   /** Where it says more than the actor: a member's agents are not an admin's (product decision D19). */
   createdBy?: string;
@@ -48,7 +74,9 @@ const ID_PREFIX = { dynamic: "dyn_", static: "app_", agent: "agnt_" } as const s
 /** Registers a client (RFC 7591 §3.2.1, by an operator, or as an agent's). */
 export function registerClient(ctx: Context, registration: Registration): Promise<RegisteredClient> {
   const { metadata, kind, scope, allowedResources = [], actor, createdBy = actor, address } = registration;
-  const clientSecret = hasSecret(metadata) ? newSecret("sec_") : undefined;
+  const { legacyAssertionAudience = false } = registration;
+  const clientSecret = takesSecret(metadata) ? newSecret("sec_") : undefined;
+  const registrationToken = kind === "dynamic" ? newSecret("reg_") : undefined;
   return inTransaction(ctx, async (tx) => {
     const now = tx.now();
     const [client] = await tx.db
@@ -56,10 +84,12 @@ export function registerClient(ctx: Context, registration: Registration): Promis
       .values({
         clientId: newOpaqueId(ID_PREFIX[kind]),
         kind,
-        ...columns(metadata),
+        ...columnsOf(metadata),
         secretHash: clientSecret === undefined ? null : hashSecret(clientSecret),
+        registrationTokenHash: registrationToken === undefined ? null : hashSecret(registrationToken),
         scope: scope === null ? null : [...scope],
         allowedResources: [...allowedResources],
+        legacyAssertionAudience,
         createdAt: now,
         createdBy,
         expiresAt: kind === "dynamic" ? unusedUntil(now) : null,
@@ -74,34 +104,11 @@ export function registerClient(ctx: Context, registration: Registration): Promis
       data: { kind, name: client.name, ...someRedirectUris(client), grantTypes: client.grantTypes },
       address,
     });
-    return { client, clientSecret };
+    return { client, clientSecret, registrationToken };
   });
 }
 
-/** Other methods prove something else than that a secret is known. */
-const hasSecret = ({ tokenEndpointAuthMethod }: ClientMetadata): boolean =>
-  tokenEndpointAuthMethod.startsWith("client_secret_");
-
 const unusedUntil = (now: Date): Date => new Date(now.getTime() + UNUSED_AFTER_DAYS * DAY);
-
-const columns = (metadata: ClientMetadata) => ({
-  name: metadata.name,
-  tokenEndpointAuthMethod: metadata.tokenEndpointAuthMethod,
-  applicationType: metadata.applicationType,
-  redirectUris: [...metadata.redirectUris],
-  grantTypes: [...metadata.grantTypes],
-  responseTypes: [...metadata.responseTypes],
-  jwks: metadata.jwks ?? null,
-  jwksUri: metadata.jwksUri ?? null,
-  assertionAlg: metadata.assertionAlg ?? null,
-  spiffeId: metadata.spiffeId ?? null,
-  dpopBoundAccessTokens: metadata.dpopBoundAccessTokens ?? false,
-  requirePushedAuthorizationRequests: metadata.requirePushedAuthorizationRequests ?? false,
-  authorizationDetailsTypes: metadata.authorizationDetailsTypes
-    ? [...metadata.authorizationDetailsTypes]
-    : null,
-  display: metadata.display,
-});
 
 /** A metadata document as it was fetched and checked, and how long it may be served. */
 export type FetchedDocument = {
@@ -119,13 +126,13 @@ export function saveDocumentClient(
 ): Promise<Client> {
   return inTransaction(ctx, async (tx) => {
     const document = {
-      ...columns(metadata),
+      ...columnsOf(metadata),
       documentFetchedAt: tx.now(),
       documentExpiresAt: expiresAt,
       documentEtag: etag,
       documentDigest: digest,
     };
-    const [before] = await tx.db.select().from(clients).where(eq(clients.clientId, clientId)).for("update");
+    const before = await lockClient(tx, clientId);
     const [client] = await tx.db
       .insert(clients)
       .values({ clientId, kind: "document", ...document, createdAt: tx.now(), createdBy: "system" })
@@ -148,27 +155,6 @@ export function saveDocumentClient(
   });
 }
 
-/** Events stay for good, and strangers choose these: a few, with their number, tell enough. */
-const someRedirectUris = ({ redirectUris }: Client) => ({
-  redirectUris: redirectUris.slice(0, 3).map((uri) => uri.slice(0, 200)),
-  redirectUriCount: redirectUris.length,
-});
-
-/** Says that a document was found unchanged and may be served until `expiresAt`. */
-export async function refreshDocumentClient(
-  ctx: Context,
-  clientId: string,
-  expiresAt: Date,
-): Promise<Client> {
-  const [client] = await ctx.db
-    .update(clients)
-    .set({ documentFetchedAt: ctx.now(), documentExpiresAt: expiresAt })
-    .where(eq(clients.clientId, clientId))
-    .returning();
-  if (!client) throw new Error(`document client ${clientId} vanished`);
-  return client;
-}
-
 /** Notes that a client was used, which keeps a dynamic registration alive; at most once an hour. */
 export async function touchClient(ctx: Context, client: Client): Promise<void> {
   const now = ctx.now();
@@ -183,29 +169,34 @@ export async function touchClient(ctx: Context, client: Client): Promise<void> {
 export const listClients = (ctx: Context): Promise<Client[]> =>
   ctx.db.select().from(clients).orderBy(desc(clients.createdAt)).limit(1000);
 
-/** Enables or disables a client; what a disabled one holds is dead, and stays so when it is enabled again. */
-export async function setClientStatus(
-  ctx: Context,
+type Changes = Omit<PgUpdateSetSource<typeof clients>, "clientId" | "version">;
+
+/** Changes a client within the caller's transaction, if it is there and `when` holds of it as it is now. */
+export async function updateClient(
+  tx: Context,
   clientId: string,
-  status: "active" | "disabled",
-  actor: string,
-): Promise<Client> {
-  const changed = await inTransaction(ctx, async (tx) => {
-    const client = await findClient(tx, clientId);
-    if (!client) throw new OAuthError("not_found", "There is no client with this id.");
-    if (client.kind === "agent")
-      throw new OAuthError("conflict", "Change the status of its agent: PATCH /agents/{id}.");
-    const [changedClient] = await changeClientStatus(tx, [clientId], {
-      ...{ status, by: { actor, isOperator: true }, aim: clientId },
-      from: ["active", "frozen", "disabled"],
-    });
-    if (!changedClient) return client;
-    const type = status === "active" ? "client.enabled" : "client.disabled";
-    await record(tx, { type, actor, subject: `client:${clientId}`, clientId });
-    return changedClient;
-  });
-  forgetClients(ctx, [clientId]);
-  return changed;
+  changes: Changes,
+  when?: SQL,
+): Promise<Client | undefined> {
+  const [client] = await tx.db
+    .update(clients)
+    .set({ ...changes, version: sql`${clients.version} + 1` })
+    .where(and(eq(clients.clientId, clientId), when))
+    .returning();
+  return client;
+}
+
+/** Removes a client within the caller's transaction: with its row gone, nothing that it holds counts. */
+export async function removeClient(tx: Context, clientId: string): Promise<void> {
+  await tx.db.delete(clients).where(eq(clients.clientId, clientId));
+}
+
+/** Erases earlier secrets whose overlap is over. */
+export async function eraseEndedSecrets(ctx: Context): Promise<void> {
+  await ctx.db
+    .update(clients)
+    .set({ previousSecretHash: null, previousSecretExpiresAt: null })
+    .where(lte(clients.previousSecretExpiresAt, ctx.now()));
 }
 
 /**
@@ -254,22 +245,6 @@ export function forgetClients(ctx: Context, clientIds: readonly string[]): void 
 /** Whether an operator or an admin said what a client may have, so that a scope which takes a role counts (D19). */
 export const isOperatorRegistered = ({ kind, createdBy }: Pick<Client, "kind" | "createdBy">): boolean =>
   kind === "static" || (kind === "agent" && (createdBy === "operator" || createdBy.startsWith("user:")));
-
-/** Limits a client to a scope, within the caller's transaction. */
-export async function setClientScope(tx: Context, clientId: string, scope: readonly string[]): Promise<void> {
-  await tx.db
-    .update(clients)
-    .set({ scope: [...scope], version: sql`${clients.version} + 1` })
-    .where(eq(clients.clientId, clientId));
-}
-
-/** Gives a client another name for people to read, within the caller's transaction. */
-export async function renameClient(tx: Context, clientId: string, name: string): Promise<void> {
-  await tx.db
-    .update(clients)
-    .set({ name, version: sql`${clients.version} + 1` })
-    .where(eq(clients.clientId, clientId));
-}
 
 /**
  * Removes apps that made themselves known, once they are of no use to anybody: never used within a day, or a

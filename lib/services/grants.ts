@@ -109,12 +109,17 @@ export function stopGrant(
   });
 }
 
-/** Ends everything a person allowed, within the caller's transaction, which records the event. */
-export async function revokeGrantsOf(tx: Context, userId: string, revokedBy: string): Promise<void> {
+/** Ends everything that a person allowed or that an app was allowed, within the caller's transaction, which records the event. */
+export async function revokeGrantsOf(
+  tx: Context,
+  of: { userId: string } | { clientId: string },
+  revokedBy: string,
+): Promise<void> {
+  const theirs = "userId" in of ? eq(grants.userId, of.userId) : eq(grants.clientId, of.clientId);
   await tx.db
     .update(grants)
     .set({ status: "revoked", revokedAt: tx.now(), revokedBy })
-    .where(and(eq(grants.userId, userId), eq(grants.status, "active")));
+    .where(and(theirs, eq(grants.status, "active")));
 }
 
 /** Takes scopes away from a grant; tokens already out lose them at their next check or refresh. */

@@ -7,7 +7,7 @@ import { actorsOf } from "@/lib/oauth/actor";
 import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { withoutReserved } from "@/lib/oauth/reserved-claims";
 import type { Decision, Delegation } from "@/lib/providers/policy/provider";
-import { findAgentByClientRecently } from "./agents";
+import { findAgentByClientRecently } from "./agent-lookup";
 import { requiresBoundTokens } from "./resources";
 
 /** What an access token is to say, decided by the grant that issues it. */

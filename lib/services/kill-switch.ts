@@ -1,6 +1,7 @@
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
-import { forgetAgents, getAgent, requireMayRun } from "./agents";
+import { forgetAgents, getAgent } from "./agent-lookup";
+import { requireMayRun } from "./agents";
 import { type BlastRadius, blastRadiusOf } from "./blast-radius";
 import type { StatusSetter } from "./client-status";
 import { changeClientStatus } from "./clients";
@@ -119,7 +120,7 @@ async function actOnPerson(tx: Context, { found, action, by }: Act<OfKind<"perso
   await actOnClients(tx, { found, action, by }, subject);
   if (action === "kill") {
     await revokeTokens(tx, { subjects: [subject] });
-    await revokeGrantsOf(tx, userId, by.actor);
+    await revokeGrantsOf(tx, { userId }, by.actor);
     await endSessionsOf(tx, userId);
   }
   return changed;

@@ -3,8 +3,8 @@ import { accessTokens, tokenFamilies } from "@/db/schema/tokens";
 import { users } from "@/db/schema/users";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import { findAgent, getAgent } from "./agent-lookup";
 import { descendantClientIds, ownedClientIds } from "./agent-tree";
-import { findAgent, getAgent } from "./agents";
 import { findClient } from "./clients";
 
 /** What can be frozen and killed. */

@@ -1,8 +1,8 @@
 import { sql } from "drizzle-orm";
 import { beforeAll, describe, expect, it } from "vitest";
 import { rowsOf } from "@/db/client";
+import { findAgent } from "@/lib/services/agent-lookup";
 import { descendantClientIds } from "@/lib/services/agent-tree";
-import { findAgent } from "@/lib/services/agents";
 import { type App, type Person, refusalOf } from "@/test/support/client";
 import { twoInstances, unique } from "@/test/support/context";
 import { dumpOf, unchanged } from "@/test/support/digest";

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { beforeAll, describe, expect, it } from "vitest";
 import { rowsOf } from "@/db/client";
-import { findAgent, findAgentByClientRecently } from "@/lib/services/agents";
+import { findAgent, findAgentByClientRecently } from "@/lib/services/agent-lookup";
 import { pruneClients } from "@/lib/services/clients";
 import { stop } from "@/lib/services/kill-switch";
 import { type App, type Connection, connect, type Person } from "@/test/support/client";

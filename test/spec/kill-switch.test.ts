@@ -66,7 +66,7 @@ async function makeAgent(more: { parent?: string; userId?: string } = {}, on = s
     { name: unique("agent-"), scope: [], ...parent },
     by,
   );
-  const app: App = { clientId: agent.clientId, secret: clientSecret, redirectUri: "" };
+  const app: App = { clientId: agent.clientId, secret: clientSecret ?? "", redirectUri: "" };
   return { ...agent, app };
 }
 

@@ -52,7 +52,7 @@ const Document = z.strictObject({
   servers: z.array(z.strictObject({ url: z.url() })).length(1),
   paths: z.record(
     z.string().startsWith("/"),
-    z.record(z.enum(["get", "post", "patch", "delete"]), Operation.optional()),
+    z.record(z.enum(["get", "post", "put", "patch", "delete"]), Operation.optional()),
   ),
   components: z.strictObject({
     schemas: z.record(z.string(), z.record(z.string(), z.unknown())),

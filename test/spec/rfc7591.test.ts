@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { setClientStatus } from "@/lib/services/clients";
+import { changeClient } from "@/lib/services/client-changes";
 import { type Connection, connect, publicServer, refusalOf, tokensOf } from "@/test/support/client";
 import { type TestContext, testContext, unique } from "@/test/support/context";
 
@@ -177,14 +177,14 @@ describe("client quirk Q16: a client that was disabled", () => {
   it("gets 401 invalid_client at /token and a page at /authorize", async () => {
     const app = await c.registerPublic();
     const { refresh_token, access_token } = await c.tokensFor(app);
-    await setClientStatus(t.ctx, app.clientId, "disabled", "operator");
+    await changeClient(t.ctx, app.clientId, { status: "disabled" }, "operator");
     expect(await refusalOf(await c.refresh(app, refresh_token))).toEqual({
       status: 401,
       error: "invalid_client",
     });
     expect((await c.authorize(c.requestOf(app))).status).toBe(400);
     expect(await c.introspect(access_token)).toEqual({ active: false });
-    await setClientStatus(t.ctx, app.clientId, "active", "operator");
+    await changeClient(t.ctx, app.clientId, { status: "active" }, "operator");
     expect(await tokensOf(await c.refresh(app, refresh_token))).toHaveProperty("access_token");
   });
 });

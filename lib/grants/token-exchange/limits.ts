@@ -1,6 +1,6 @@
 import type { Context } from "@/lib/context";
 import { sameResource } from "@/lib/oauth/resource";
-import { type Agent, areKin, findAgentByClientRecently } from "@/lib/services/agents";
+import { type Agent, areKin, findAgentByClientRecently } from "@/lib/services/agent-lookup";
 import { type Client, isOperatorRegistered } from "@/lib/services/clients";
 import { findStandingGrant } from "@/lib/services/grants";
 import { findRegisteredResource } from "@/lib/services/resources";

@@ -4,7 +4,7 @@ import { delegationDepth, extendChain, withRoot } from "@/lib/oauth/actor";
 import { intersectScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import type { Decision } from "@/lib/providers/policy/provider";
-import { findAgentByClientRecently } from "@/lib/services/agents";
+import { findAgentByClientRecently } from "@/lib/services/agent-lookup";
 import type { Client } from "@/lib/services/clients";
 import { askPolicy } from "@/lib/services/issuing";
 import type { Target } from "@/lib/services/targets";

@@ -1,7 +1,7 @@
 import type { Context } from "@/lib/context";
 import { isOAuthError, OAuthError } from "@/lib/errors";
 import { parseResource, sameResource } from "@/lib/oauth/resource";
-import { findAgentByClientRecently } from "@/lib/services/agents";
+import { findAgentByClientRecently } from "@/lib/services/agent-lookup";
 import type { Client } from "@/lib/services/clients";
 import { resolveTarget, type Target } from "@/lib/services/targets";
 import { oneResource } from "../one-resource";
