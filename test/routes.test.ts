@@ -118,7 +118,7 @@ const jsonBody = (value: unknown) => ({
 
 /** What is new in every answer: identifiers, secrets, codes, tokens, and the people of this test. */
 const NEW =
-  /ada-[0-9a-f]{12}|(?<=%2Fauthorize%2F)[\w-]{22}|(?:dyn|sec|rt|brw|ac)_[\w-]{22,}|eyJ[\w-]+\.[\w-]+\.[\w-]+|\b[0-9A-HJKMNP-TV-Z]{26}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g;
+  /ada-[0-9a-f]{12}|(?<=%2Fauthorize%2F)[\w-]{22}|(?:dyn|sec|reg|rt|brw|ac)_[\w-]{22,}|eyJ[\w-]+\.[\w-]+\.[\w-]+|\b[0-9A-HJKMNP-TV-Z]{26}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g;
 const normal = (text: string | null): string | null => text?.replace(NEW, "…") ?? null;
 
 async function seen(response: Response, { sameHeaders = [] }: Route) {

@@ -14,6 +14,9 @@ const TYPES: readonly unknown[] = [undefined, "JWT", "jwt", "client-authenticati
 /** A token that names its own key is never believed (RFC 8725 §3.10). */
 const KEY_SOURCES = ["jwk", "jku", "x5c", "x5u"];
 
+/** Longer than anybody's: nobody's keys are looked up for it. */
+const MAX_KID_LENGTH = 1024;
+
 const numericDate = z.number().min(0).max(253_402_300_799);
 const Claims = z.object({
   iss: z.string(),
@@ -51,7 +54,9 @@ export function readClientAssertion(token: string): ClientAssertion {
   if (source) throw refusal(`the header has ${source}`);
   const parsed = Claims.safeParse(parseJson(jws.payload));
   if (!parsed.success) throw refusal(`${parsed.error.issues[0]?.path.join(".")} is missing or malformed`);
-  const kid = typeof header.kid === "string" ? header.kid : undefined;
+  const { kid } = header;
+  if (kid !== undefined && (typeof kid !== "string" || kid.length > MAX_KID_LENGTH))
+    throw refusal("kid is no text, or too long");
   return { jws, alg, kid, claims: parsed.data };
 }
 

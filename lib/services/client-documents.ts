@@ -42,21 +42,34 @@ async function fetchWithinBudget(ctx: Context, { clientId, url, known, caller }:
 const MAX_STALE_MS = 86_400_000;
 
 /** A known client fit for a token request: a copy that is long out of date is fetched anew, or the request waits. */
-export async function freshenDocumentClient(ctx: Context, client: Client, caller: string): Promise<Client> {
-  if (client.kind !== "document" || staleFor(ctx, client) < MAX_STALE_MS) return client;
+export const freshenDocumentClient = async (ctx: Context, client: Client, caller: string): Promise<Client> =>
+  (await fetchAnew(ctx, client, caller, MAX_STALE_MS)) ?? client;
+
+/** A client that its document may describe otherwise by now; undefined: the copy is what there is. */
+export const renewDocumentClient = (ctx: Context, client: Client, caller: string) =>
+  fetchAnew(ctx, client, caller, 0);
+
+async function fetchAnew(
+  ctx: Context,
+  client: Client,
+  caller: string,
+  staleFor: number,
+): Promise<Client | undefined> {
+  const isStopped = client.kind !== "document" || client.status !== "active";
+  if (isStopped || millisecondsStale(ctx, client) < staleFor) return undefined;
   try {
     return await resolveDocumentClient(ctx, client.clientId, caller);
   } catch (cause) {
     throw new OAuthError(
       "temporarily_unavailable",
-      "The app's own description could not be read for a day. Try again later; nothing was used up.",
+      "The app's own description could not be read anew. Try again later; nothing was used up.",
       { cause, reason: "client metadata document is stale", headers: { "retry-after": "60" } },
     );
   }
 }
 
 /** Milliseconds since a copy stopped being fresh. */
-const staleFor = (ctx: Context, { documentExpiresAt }: Client): number =>
+const millisecondsStale = (ctx: Context, { documentExpiresAt }: Client): number =>
   ctx.now().getTime() - (documentExpiresAt?.getTime() ?? Number.POSITIVE_INFINITY);
 
 function fetchesOf({ limits }: Context): Map<string, Promise<Client>> {
@@ -81,13 +94,10 @@ async function fetchDocument(
     throw unreadable(url, `is ${type || "untyped"} instead of application/json`);
   const metadata = parseClientDocument(clientId, parseJson(url, response.body));
   const digest = createHash("sha256").update(response.body).digest("base64url");
-  return saveDocumentClient(ctx, {
-    clientId,
-    metadata,
-    digest,
-    etag: entityTagOf(response.headers) ?? null,
-    expiresAt,
-  });
+  const etag = entityTagOf(response.headers) ?? null;
+  const client = await saveDocumentClient(ctx, { clientId, metadata, digest, etag, expiresAt });
+  forgetClients(ctx, [clientId]);
+  return client;
 }
 
 /** A document that was found unchanged may be served until `expiresAt`. */
@@ -95,6 +105,7 @@ async function keep(ctx: Context, clientId: string, expiresAt: Date): Promise<Cl
   const fresh = { documentFetchedAt: ctx.now(), documentExpiresAt: expiresAt };
   const client = await updateClient(ctx, clientId, fresh);
   if (!client) throw new Error(`document client ${clientId} vanished`);
+  forgetClients(ctx, [clientId]);
   return client;
 }
 

@@ -3,6 +3,7 @@ import type { JwsKey } from "@/lib/oauth/jws";
 import { OutboundError } from "@/lib/outbound/public-fetch";
 import type { Client } from "./clients";
 import { findKey, importKeys, type KeySource, pick, type Wanted } from "./key-sets";
+import type { BucketName } from "./rate-limits";
 
 /** Of a JWK Set; ChatGPT's has a few keys in 3 KB. */
 const MAX_BYTES = 64 * 1024;
@@ -11,20 +12,29 @@ const MAX_BYTES = 64 * 1024;
 export async function findClientKey(
   ctx: Context,
   { jwks, jwksUri }: Client,
-  wanted: Wanted,
+  { caller, ...wanted }: Wanted & { caller: string },
 ): Promise<JwsKey | undefined> {
-  if (jwks !== null) return pick(importKeys(jwks), wanted);
-  return jwksUri === null ? undefined : findKey(ctx, sourceOf(jwksUri), wanted);
+  if (jwksUri !== null) return findKey(ctx, sourceOf(jwksUri, caller), wanted);
+  // Only those that it can be: whoever registered twenty does not make every request pay for them.
+  const { kid, alg } = wanted;
+  const named = (jwks?.keys ?? []).filter((key) => kid === undefined || key.kid === kid);
+  return pick(importKeys({ keys: named }, [alg]), wanted);
 }
 
-/** An address that the client chose: fetched as such, and never more than the host can bear. */
-const sourceOf = (jwksUri: string): KeySource => ({
+/** An address that the client chose: fetched as such, and no oftener than the host and the caller give cause for. */
+const sourceOf = (jwksUri: string, caller: string): KeySource => ({
   kind: "client",
   name: jwksUri,
+  async mayRead(ctx, isKnown) {
+    // An address that never answered may be anything: many of one host are counted there, as documents are. What
+    // served before is spared that, so that nobody's made-up addresses keep a host's own clients from their keys.
+    const budgets: [BucketName, string][] = [["documentCaller", caller]];
+    if (!isKnown) budgets.push(["documentHost", new URL(jwksUri).host]);
+    for (const [bucket, key] of budgets) if (!(await ctx.limits.take(bucket, key)).allowed) return false;
+    return true;
+  },
   async read(ctx) {
     const url = new URL(jwksUri);
-    const allowance = await ctx.limits.take("documentHost", url.host);
-    if (!allowance.allowed) throw new OutboundError("timeout", `${url.host} is not asked any more for now`);
     const { status, headers, body } = await ctx.fetchPublic(url, {
       accept: "application/json, application/jwk-set+json",
       allowLoopback: ctx.settings.localMode,

@@ -11,6 +11,8 @@ export type KeySource = {
   name: string;
   /** Of which kind: many of one kind never push out what is held of another. */
   kind: "issuer" | "client";
+  /** Whether there is cause for another attempt; without it there always is. `isKnown`: keys were read before. */
+  mayRead?(ctx: Context, isKnown: boolean): Promise<boolean>;
   /** Reads the JWK Set; rejects with an OutboundError where it cannot be had. */
   read(ctx: Context): Promise<unknown>;
 };
@@ -38,7 +40,8 @@ type Holding = {
   /** When the last attempt ended, and whether it failed. */
   triedAt: number;
   isAway: boolean;
-  reading: Promise<void> | undefined;
+  /** Under way; false: it was not to be. */
+  reading: Promise<boolean> | undefined;
 };
 
 /** By instance, then by kind, then by name. */
@@ -59,33 +62,42 @@ export async function findKey(ctx: Context, source: KeySource, wanted: Wanted): 
     return known;
   }
   await refresh(ctx, source, holding);
-  return pick(usableKeys(ctx, holding), wanted);
+  const isTooOld = ageOf(ctx, holding) >= MAX_STALE_MS;
+  const key = isTooOld ? undefined : pick(holding.keys, wanted);
+  // While its owner cannot be asked, a key that is not known may be theirs all the same.
+  if (isTooOld || (!key && holding.isAway)) throw unreadable();
+  return key;
 }
 
 function holdingOf(ctx: Context, { kind, name }: KeySource): Holding {
   const kinds = holdings.get(ctx.recent) ?? { issuer: new Map(), client: new Map() };
   holdings.set(ctx.recent, kinds);
   const all = kinds[kind];
-  const known = all.get(name);
-  if (known) return known;
-  const never = Number.NEGATIVE_INFINITY;
-  const holding: Holding = { keys: [], readAt: never, triedAt: never, isAway: false, reading: undefined };
-  const [longestHeld] = all.keys();
-  if (all.size >= MAX_SOURCES && longestHeld !== undefined) all.delete(longestHeld);
+  const holding = all.get(name) ?? {
+    keys: [],
+    readAt: NEVER,
+    triedAt: NEVER,
+    isAway: false,
+    reading: undefined,
+  };
+  // The last to go is what was asked for last: made-up sources push out each other.
+  all.delete(name);
   all.set(name, holding);
+  const [longestUnused] = all.keys();
+  if (all.size > MAX_SOURCES && longestUnused !== undefined) all.delete(longestUnused);
   return holding;
 }
 
+const NEVER = Number.NEGATIVE_INFINITY;
+
 const ageOf = (ctx: Context, { readAt }: Holding): number => ctx.now().getTime() - readAt;
 
-function usableKeys(ctx: Context, holding: Holding): readonly ForeignKey[] {
-  if (ageOf(ctx, holding) < MAX_STALE_MS) return holding.keys;
-  throw new OAuthError(
+const unreadable = () =>
+  new OAuthError(
     "temporarily_unavailable",
     `The keys that this was signed with could not be read where their owner publishes them. Try again in ${PAUSE_MS / 1000} seconds.`,
     { reason: "no keys of the owner", headers: { "retry-after": String(PAUSE_MS / 1000) } },
   );
-}
 
 /** The key of a set that a token names, or the only one that fits. */
 export function pick(keys: readonly ForeignKey[], { kid, alg }: Wanted): JwsKey | undefined {
@@ -96,16 +108,19 @@ export function pick(keys: readonly ForeignKey[], { kid, alg }: Wanted): JwsKey 
 
 /** Reads the keys anew, unless that was tried a moment ago; everybody who asks meanwhile waits for the same answer. */
 async function refresh(ctx: Context, source: KeySource, holding: Holding): Promise<void> {
-  if (!holding.reading) {
+  const isOthers = holding.reading !== undefined;
+  if (!isOthers) {
     if (ctx.now().getTime() - holding.triedAt < PAUSE_MS) return;
     holding.reading = read(ctx, source, holding).finally(() => {
       holding.reading = undefined;
     });
   }
-  await holding.reading;
+  // Somebody else may have had no cause left; that is not to be this caller's answer.
+  if (!(await holding.reading) && isOthers) await refresh(ctx, source, holding);
 }
 
-async function read(ctx: Context, source: KeySource, holding: Holding): Promise<void> {
+async function read(ctx: Context, source: KeySource, holding: Holding): Promise<boolean> {
+  if (source.mayRead && !(await source.mayRead(ctx, holding.readAt !== NEVER))) return false;
   try {
     holding.keys = importKeys(await source.read(ctx));
     holding.readAt = ctx.now().getTime();
@@ -117,16 +132,20 @@ async function read(ctx: Context, source: KeySource, holding: Holding): Promise<
   } finally {
     holding.triedAt = ctx.now().getTime();
   }
+  return true;
 }
 
 const JwkSet = z.object({ keys: z.array(z.record(z.string(), z.unknown())).max(MAX_KEYS) });
 
 /** Every key once for each algorithm that it fits; the others are for something else (RFC 7517 §5). */
-export function importKeys(document: unknown): readonly ForeignKey[] {
+export function importKeys(
+  document: unknown,
+  algorithms: readonly JwsAlgorithm[] = JWS_ALGORITHMS,
+): readonly ForeignKey[] {
   const set = JwkSet.safeParse(document);
   if (!set.success) throw new OutboundError("unreachable", "the keys are no JWK Set");
   return set.data.keys.flatMap((jwk) =>
-    JWS_ALGORITHMS.flatMap((alg) => {
+    algorithms.flatMap((alg) => {
       const key = importKey(jwk, alg);
       return key ? [{ kid: typeof jwk.kid === "string" ? jwk.kid : undefined, key }] : [];
     }),

@@ -105,6 +105,7 @@ describe("POST /agents (contract §1.5)", () => {
       parent_agent: null,
       may_act: [],
       status: "active",
+      token_endpoint_auth_method: "client_secret_post",
       attestation_level: "none",
       created_at: now,
       updated_at: now,

@@ -301,7 +301,7 @@ describe("POST /clients, GET and PATCH /clients/one", () => {
 
   it.each([
     ["an unknown status", { status: "gone" }, ["status"]],
-    ["no status", {}, ["status"]],
+    ["nothing", {}, ["body"]],
     ["an unknown member", { status: "active", name: "x" }, ["body"]],
   ])("PATCH with %s is 422 with the field named (D21)", async (_what, body, fields) => {
     const { client_id } = await (await c.json("/clients", newClient(), KEY)).json();

@@ -36,10 +36,13 @@ describe("RFC 7591 Dynamic Client Registration", () => {
     });
     expect(response.status).toBe(201);
     expect(response.headers.get("cache-control")).toBe("no-store");
-    const { client_id, client_secret, client_id_issued_at, ...rest } = await response.json();
+    const { client_id, client_secret, client_id_issued_at, ...said } = await response.json();
+    const { registration_access_token, registration_client_uri, ...rest } = said;
     expect(client_id).toMatch(/^dyn_[\w-]{22}$/);
     expect(client_secret).toMatch(/^sec_[\w-]{43}$/);
     expect(client_id_issued_at).toBeGreaterThanOrEqual(before - 60);
+    expect(registration_access_token).toMatch(/^reg_[\w-]{43}$/);
+    expect(registration_client_uri).toBe(`http://localhost:8000/register/${client_id}`);
     expect(rest).toEqual({
       client_secret_expires_at: 0,
       client_name: "Notes",

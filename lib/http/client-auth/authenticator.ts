@@ -21,7 +21,13 @@ export type Proof =
       isProven: true /** Thumbprint of the instance of the client that proved itself. */;
       instanceJkt?: string;
     }
-  | { isProven: false /** For the log. */; reason: string };
+  | {
+      isProven: false;
+      /** For the log. */
+      reason: string;
+      /** It does not fit what is registered of the client, which may be out of date. */
+      isUnregistered?: boolean;
+    };
 
 /** A credential that a request presents: whose it says it is, and how to find out. */
 export type Presented = {

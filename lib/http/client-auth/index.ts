@@ -1,13 +1,20 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
-import { freshenDocumentClient } from "@/lib/services/client-documents";
+import { freshenDocumentClient, renewDocumentClient } from "@/lib/services/client-documents";
 import { type Client, findClientRecently } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { addressKey } from "@/lib/services/rate-limits";
 import type { Call } from "../call";
 import { noteParty } from "../denials";
 import { tooManyRequests } from "../endpoint";
-import { type Authenticator, type AuthMethod, type Fields, type Presented, refused } from "./authenticator";
+import {
+  type Authenticator,
+  type AuthMethod,
+  type Fields,
+  type Presented,
+  type Proof,
+  refused,
+} from "./authenticator";
 import { privateKeyJwt } from "./private-key-jwt";
 import { clientSecret, nameOnly } from "./secret";
 
@@ -37,18 +44,33 @@ export async function authenticateClient(
   const { clientId, isGuessable, method } = presented;
   const key = `${clientId.slice(0, 200)} ${addressKey(call.address)}`;
   if (isGuessable) await refuseGuessing(ctx, key);
-  const client = await findClientRecently(ctx, clientId);
-  const proof = await presented.prove(ctx, call, client);
+  const { client, proof } = await prove(ctx, call, presented);
   // Knowing the name of a public client proves nothing.
   if (client && proof.isProven && method !== "none") noteClient(call, client);
   if (client && proof.isProven && client.status === "active") {
     const { instanceJkt } = proof;
-    const fresh = await freshenDocumentClient(ctx, client, addressKey(call.address));
-    return { client: fresh, authMethod: method, ...(instanceJkt && { instanceJkt }) };
+    return { client, authMethod: method, ...(instanceJkt && { instanceJkt }) };
   }
   if (client && proof.isProven && client.status === "frozen") throw frozen();
   if (isGuessable) await countFailure(ctx, call, key, client);
   throw refused(client ? (proof.isProven ? "disabled" : proof.reason) : "unknown client");
+}
+
+type Judged = { client: Client | undefined; proof: Proof };
+
+/**
+ * Judges a credential by what is registered of its client. An app's document may say by now what our copy of it does
+ * not: that it signs, and with which keys.
+ */
+async function prove(ctx: Context, call: Call, presented: Presented): Promise<Judged> {
+  const caller = addressKey(call.address);
+  const known = await findClientRecently(ctx, presented.clientId);
+  const client = known && (await freshenDocumentClient(ctx, known, caller));
+  const proof = await presented.prove(ctx, call, client);
+  if (!client || proof.isProven || !proof.isUnregistered) return { client, proof };
+  const renewed = await renewDocumentClient(ctx, client, caller);
+  if (!renewed) return { client, proof };
+  return { client: renewed, proof: await presented.prove(ctx, call, renewed) };
 }
 
 /** Notes that a request comes from a client, which proved it: its refusals leave a trace (product decision D26). */

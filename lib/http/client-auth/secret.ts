@@ -17,22 +17,24 @@ function presented(method: Presented["method"], clientId: string, secret: string
     clientId,
     isGuessable: true,
     prove: async (ctx, _, client) => {
-      const proven = matchesCurrent(client, secret) || matchesPrevious(ctx, client, secret);
-      return proven ? { isProven: true } : ({ isProven: false, reason: "wrong secret" } satisfies Proof);
+      // Both are compared, with a client and without one: a wrong secret, an unknown client and a client whose secret
+      // is being rotated take the same time (security case 48).
+      const proven = [client?.secretHash, previousHash(ctx, client)].map((hash) => isSecretOf(hash, secret));
+      return proven.includes(true)
+        ? { isProven: true }
+        : ({ isProven: false, reason: "wrong secret" } satisfies Proof);
     },
   };
 }
 
-/** Compared even without a client, so that a wrong secret and an unknown client take the same time. */
-const matchesCurrent = (client: Client | undefined, secret: string): boolean =>
-  matchesSecret(secret, client?.secretHash ?? NO_SECRET) && client?.secretHash != null;
+const isSecretOf = (hash: string | null | undefined, secret: string): boolean =>
+  matchesSecret(secret, hash ?? NO_SECRET) && hash != null;
 
-/** The secret before the last rotation, until its overlap ends. */
-const matchesPrevious = (ctx: Context, client: Client | undefined, secret: string): boolean =>
-  client?.previousSecretHash != null &&
-  client.previousSecretExpiresAt !== null &&
-  client.previousSecretExpiresAt > ctx.now() &&
-  matchesSecret(secret, client.previousSecretHash);
+/** Of the secret before the last rotation, until its overlap ends. */
+function previousHash(ctx: Context, client: Client | undefined): string | null | undefined {
+  const end = client?.previousSecretExpiresAt;
+  return end && end > ctx.now() ? client.previousSecretHash : undefined;
+}
 
 function inBody({ client_id: clientId, client_secret: secret }: Fields): Presented | undefined {
   if (!secret) return undefined;
@@ -62,7 +64,7 @@ export const nameOnly = (clientId: string): Presented => ({
   prove: async (_, __, client) =>
     client?.tokenEndpointAuthMethod === "none"
       ? { isProven: true }
-      : { isProven: false, reason: "no credential" },
+      : { isProven: false, reason: "no credential", isUnregistered: true },
 });
 
 function formDecode(value: string): string {
