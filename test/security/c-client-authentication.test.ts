@@ -144,6 +144,117 @@ describe("credentials", () => {
   });
 });
 
+describe("61: a secret is rotated", () => {
+  const DAY = 86_400;
+  const rotate = (of: App, body: object = {}, on = s) =>
+    on.c.json(`/clients/one/secret?client_id=${of.clientId}`, body, on.operator);
+  /** The client with its new secret. */
+  async function rotated(of: App, body: object = {}, on = s): Promise<App> {
+    const response = await rotate(of, body, on);
+    expect(response.status).toBe(200);
+    return { ...of, secret: (await response.json()).client_secret };
+  }
+  const statuses = async (apps: readonly App[], on: PublicServer) => {
+    const answers = [];
+    for (const one of apps) answers.push((await byBasic(one, GRANT, newPeer(), on)).status);
+    return answers;
+  };
+
+  /** Two instances whose clocks no other test needs. */
+  async function withTwo(test: (first: PublicServer, second: PublicServer) => Promise<void>) {
+    const [first, second, end] = await twoInstances({ env: PUBLIC_ENV });
+    await test(operate(first), operate(second)).finally(end);
+  }
+
+  it("the one before is good until the overlap ends, on every instance, and never after it", () =>
+    withTwo(async (first, second) => {
+      const before = await first.createService();
+      expect(await statuses([before], second)).toEqual([200]);
+      const now = await rotated(before, { overlap: 3600 }, first);
+      for (const on of [first, second]) expect(await statuses([before, now], on)).toEqual([200, 200]);
+      for (const on of [first, second]) on.t.advance(3599);
+      for (const on of [first, second]) expect(await statuses([before, now], on)).toEqual([200, 200]);
+      for (const on of [first, second]) on.t.advance(10);
+      for (const on of [first, second]) expect(await statuses([before, now], on)).toEqual([401, 200]);
+    }));
+
+  it("without an overlap the one before is dead at once here, and within a second on the other instances", () =>
+    withTwo(async (first, second) => {
+      const before = await first.createService();
+      expect(await statuses([before], second)).toEqual([200]);
+      const now = await rotated(before, { overlap: 0 }, first);
+      expect(await statuses([before, now], first)).toEqual([401, 200]);
+      // The new one is good at once everywhere: whoever was told it may ask any instance.
+      expect(await statuses([now], second)).toEqual([200]);
+      second.t.advance(1);
+      expect(await statuses([before, now], second)).toEqual([401, 200]);
+    }));
+
+  it("of two rotations at once one is done, and its answer holds: its secret is current, the one before lives on", () =>
+    withTwo(async (first, second) => {
+      for (let round = 0; round < 10; round++) {
+        const before = await first.createService();
+        const answers = await Promise.all([first, second].map((on) => rotate(before, {}, on)));
+        expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
+        const [done] = answers.filter(({ status }) => status === 200);
+        const { client_secret: secret } = await (done as Response).json();
+        const now = { ...before, secret };
+        for (const on of [first, second]) on.t.advance(1);
+        for (const on of [first, second]) expect(await statuses([before, now], on)).toEqual([200, 200]);
+      }
+    }));
+
+  it("of two that ask for no overlap the later one's secret is current, and no other", () =>
+    withTwo(async (first, second) => {
+      for (let round = 0; round < 10; round++) {
+        const before = await first.createService();
+        const answers = await Promise.all([first, second].map((on) => rotate(before, { overlap: 0 }, on)));
+        const made = await Promise.all(
+          answers.map(async (answer) => ({ ...before, secret: (await answer.json()).client_secret })),
+        );
+        for (const on of [first, second]) on.t.advance(1);
+        const seen = await statuses([before, ...made], second);
+        expect([seen[0], seen.slice(1).sort()]).toEqual([401, [200, 401]]);
+        expect(await statuses([before, ...made], first)).toEqual(seen);
+      }
+    }));
+
+  it("while an earlier one is good there is no second rotation, but one that ends them all", async () => {
+    const first = await s.createService();
+    const second = await rotated(first, { overlap: 7 * DAY });
+    const again = await unchanged(s.t, () => rotate(first));
+    expect(await refusalOf(again)).toEqual({ status: 409, error: "conflict" });
+    const third = await rotated(first, { overlap: 0 });
+    expect(await statuses([first, second, third], s)).toEqual([401, 401, 200]);
+    const fourth = await rotated(third);
+    expect(await statuses([first, second, third, fourth], s)).toEqual([401, 401, 200, 200]);
+  });
+
+  it("the earlier secret is guarded as the current one is: 10 guesses a minute", async () => {
+    const victim = await rotated(await s.createService());
+    const peer = newPeer();
+    const guesses = [];
+    for (let n = 0; n < 11; n++) guesses.push((await byBasic(wrong(victim), GRANT, peer)).status);
+    expect(guesses).toEqual([...Array(10).fill(401), 429]);
+  });
+
+  it("a disabled client has no use of either", async () => {
+    const before = await s.createService();
+    const now = await rotated(before);
+    await s.setClientStatus(now, "disabled");
+    expect(await statuses([before, now], s)).toEqual([401, 401]);
+  });
+
+  it("62: neither secret is listed, stored, logged or told in the audit trail", async () => {
+    const before = await s.createService();
+    const now = await rotated(before);
+    const one = await s.c.call(`/clients/one?client_id=${now.clientId}`, { headers: s.operator });
+    const texts = [await one.text(), await dumpOf(s.t.ctx), s.t.lines.join("\n")];
+    const holds = (secret = "") => texts.map((text) => text.includes(secret));
+    expect([holds(before.secret), holds(now.secret)]).toEqual(Array(2).fill([false, false, false]));
+  });
+});
+
 describe("63: guessing secrets", () => {
   it("the 11th failure within a minute is 429 on every instance; the client is not locked out elsewhere", async () => {
     const victim = await s.createService();

@@ -1,7 +1,7 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { freshenDocumentClient, renewDocumentClient } from "@/lib/services/client-documents";
-import { type Client, findClientRecently } from "@/lib/services/clients";
+import { type Client, findClientRecently, forgetClients } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { addressKey } from "@/lib/services/rate-limits";
 import type { Call } from "../call";
@@ -58,19 +58,26 @@ export async function authenticateClient(
 
 type Judged = { client: Client | undefined; proof: Proof };
 
-/**
- * Judges a credential by what is registered of its client. An app's document may say by now what our copy of it does
- * not: that it signs, and with which keys.
- */
+/** Judges a credential by what is registered of its client; what does not fit is looked at once more. */
 async function prove(ctx: Context, call: Call, presented: Presented): Promise<Judged> {
   const caller = addressKey(call.address);
   const known = await findClientRecently(ctx, presented.clientId);
   const client = known && (await freshenDocumentClient(ctx, known, caller));
   const proof = await presented.prove(ctx, call, client);
   if (!client || proof.isProven || !proof.isUnregistered) return { client, proof };
-  const renewed = await renewDocumentClient(ctx, client, caller);
-  if (!renewed) return { client, proof };
-  return { client: renewed, proof: await presented.prove(ctx, call, renewed) };
+  const changed = await changedSince(ctx, client, caller);
+  return changed ? { client: changed, proof: await presented.prove(ctx, call, changed) } : { client, proof };
+}
+
+/**
+ * A client as it is registered by now; undefined: as before. Another instance may just have given it a new secret or
+ * key, and an app's document may say by now that it signs.
+ */
+async function changedSince(ctx: Context, { clientId, version }: Client, caller: string) {
+  forgetClients(ctx, [clientId]);
+  const client = await findClientRecently(ctx, clientId);
+  if (!client || client.version !== version) return client;
+  return renewDocumentClient(ctx, client, caller);
 }
 
 /** Notes that a request comes from a client, which proved it: its refusals leave a trace (product decision D26). */

@@ -22,7 +22,7 @@ function presented(method: Presented["method"], clientId: string, secret: string
       const proven = [client?.secretHash, previousHash(ctx, client)].map((hash) => isSecretOf(hash, secret));
       return proven.includes(true)
         ? { isProven: true }
-        : ({ isProven: false, reason: "wrong secret" } satisfies Proof);
+        : ({ isProven: false, reason: "wrong secret", isUnregistered: true } satisfies Proof);
     },
   };
 }
