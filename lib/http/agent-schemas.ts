@@ -2,7 +2,7 @@ import { z } from "zod";
 import { isPlainText } from "@/lib/oauth/display-text";
 import { isScopeToken } from "@/lib/oauth/scope";
 import { isStorable } from "@/lib/oauth/storable";
-import { checkKeys, checkNewKeys, keyMembers } from "./key-schemas";
+import { checkChanges, checkKeys, keyMembers } from "./key-schemas";
 
 const words = (max: number) => z.string().trim().max(max).refine(isPlainText, "must be plain text");
 const name = words(255).min(1);
@@ -86,6 +86,8 @@ const members = z.strictObject({
 });
 
 export const NewAgent = members.superRefine((agent, issues) => {
+  // What is wrong already is told by itself.
+  if (issues.issues.length > 0) return;
   const { token_endpoint_auth_method: method, jwks, jwks_uri } = agent;
   checkKeys(agent, method, issues);
   if (method === "private_key_jwt" || (!jwks && !jwks_uri)) return;
@@ -101,8 +103,7 @@ export const AgentPatch = z
     ...keyMembers,
     status: z.enum(["active", "inactive"]).optional(),
   })
-  .refine((changes) => Object.keys(changes).length > 0, "must name what changes")
-  .superRefine(checkNewKeys)
+  .superRefine(checkChanges)
   .meta({ minProperties: 1 });
 
 export const AgentsQuery = z.object({

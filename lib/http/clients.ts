@@ -10,7 +10,7 @@ import { type Client, findClient, listClients, registerClient } from "@/lib/serv
 import type { Call } from "./call";
 import { AUTH_METHODS } from "./client-auth/index";
 import { json, parseJsonAs, readJson, readJsonAs } from "./json";
-import { checkNewKeys, keyMembers } from "./key-schemas";
+import { checkChanges, keyMembers } from "./key-schemas";
 import { requireOperator } from "./operator";
 
 /** What an operator says of a client beside the members of RFC 7591. */
@@ -96,8 +96,7 @@ export const ClientPatch = z
     legacy_assertion_audience: z.boolean().optional(),
     ...keyMembers,
   })
-  .refine((changes) => Object.keys(changes).length > 0, "must name what changes")
-  .superRefine(checkNewKeys)
+  .superRefine(checkChanges)
   .meta({ minProperties: 1 });
 
 /** `PATCH /clients/one?client_id=…`: disables a client or enables it again, or changes what it is held to. */

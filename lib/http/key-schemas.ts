@@ -16,7 +16,11 @@ export function checkKeys(keys: Keys, authMethod: string, issues: z.core.$Refine
   if (fault) issues.addIssue({ code: "custom", path: [fault.member], message: fault.description });
 }
 
-/** For changes: keys that are named have to be some that sign. */
-export const checkNewKeys = (changes: Keys, issues: z.core.$RefinementCtx): void => {
+/** For changes: something has to be named, and keys that are have to be some that sign. */
+export function checkChanges(changes: Keys, issues: z.core.$RefinementCtx): void {
+  // What is wrong already is told by itself.
+  if (issues.issues.length > 0) return;
+  if (Object.keys(changes).length === 0)
+    issues.addIssue({ code: "custom", path: [], message: "must name what changes" });
   if (changes.jwks || changes.jwks_uri) checkKeys(changes, "private_key_jwt", issues);
-};
+}
