@@ -9,11 +9,12 @@ import { type Command, CommandError, type Options, USAGE } from "./command";
 import { createUser } from "./commands/create-user";
 import { migrate } from "./commands/migrate";
 import { rotateKeys } from "./commands/rotate-keys";
+import { rotateSecret } from "./commands/rotate-secret";
 import { verifyChain } from "./commands/verify-chain";
 import { helpOf, helpOfAll } from "./help";
 
 /** Every command. To add one: write its file, add its line. */
-const commands: readonly Command[] = [createUser, migrate, rotateKeys, verifyChain];
+const commands: readonly Command[] = [createUser, migrate, rotateKeys, rotateSecret, verifyChain];
 
 /** Resolves to what is printed. */
 async function main([name, ...args]: readonly string[]): Promise<string> {

@@ -1,13 +1,8 @@
 import { z } from "zod";
-import { DatabaseInUseError } from "@/db/directory-lock";
-import { isOAuthError } from "@/lib/errors";
 import { NewUser } from "@/lib/http/users";
-import { runningContext } from "@/lib/running-context";
 import { createLocalUser } from "@/lib/services/users";
-import { loadSettings } from "@/lib/settings";
 import { type Command, CommandError, required } from "../command";
-
-type Person = z.output<typeof NewUser>;
+import { carryOut } from "../running-server";
 
 /** Creates a person with a local account: in the database, or through the server that has it open. */
 export const createUser: Command = {
@@ -30,41 +25,10 @@ export const createUser: Command = {
     });
     if (!parsed.success) throw new CommandError(z.prettifyError(parsed.error));
     const person = parsed.data;
-    try {
-      await createInDatabase(person);
-    } catch (error) {
-      if (!(error instanceof DatabaseInUseError)) throw error;
-      await createThroughServer(person, error);
-    }
+    await carryOut<unknown>({
+      inDatabase: (ctx) => createLocalUser(ctx, { ...person, name: person.name ?? person.email }, "operator"),
+      ...{ path: "/users", body: person, read: (answer) => answer },
+    });
     return `Created ${person.email} as ${person.role}.`;
   },
 };
-
-async function createInDatabase({ email, name = email, role, password }: Person): Promise<void> {
-  const { ctx, close } = await runningContext();
-  try {
-    await createLocalUser(ctx, { email, name, role, password }, "operator");
-  } catch (error) {
-    throw isOAuthError(error) ? new CommandError(error.description) : error;
-  } finally {
-    await close();
-  }
-}
-
-/** The embedded database belongs to the server that runs; it takes the order by HTTP. */
-async function createThroughServer(person: Person, inUse: DatabaseInUseError): Promise<void> {
-  const { serverUrl, adminApiKey } = loadSettings().settings;
-  if (adminApiKey === undefined) {
-    throw new CommandError(
-      `${inUse.message}\nOr give both the same AUTHGENT_ADMIN_API_KEY: then this command asks the running server.`,
-    );
-  }
-  const response = await fetch(`${serverUrl}/users`, {
-    method: "POST",
-    headers: { "content-type": "application/json", "x-admin-key": adminApiKey },
-    body: JSON.stringify(person),
-  });
-  if (response.status === 201) return;
-  const { detail } = z.object({ detail: z.string() }).parse(await response.json());
-  throw new CommandError(detail);
-}
