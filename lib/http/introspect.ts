@@ -46,7 +46,10 @@ export async function authenticateCaller(
   const { client, authMethod } = await authenticateClient(ctx, call, fields);
   // "the authorization server MUST … require some form of authorization": knowing a public client_id is none.
   if (authMethod === "none" && !call.isLocal) {
-    throw new OAuthError("invalid_client", "Authenticate as a client that has a secret or a key to introspect tokens.");
+    throw new OAuthError(
+      "invalid_client",
+      "Authenticate as a client that has a secret or a key to introspect tokens.",
+    );
   }
   return { kind: "client", client };
 }
