@@ -184,7 +184,7 @@ test.describe("the command line", () => {
     const env = { AUTHGENT_DATABASE_URL: database.url };
     const dryRun = await run(["dist/authgent.mjs", "migrate", "--dry-run"], env);
     expect(dryRun.stdout).toContain('CREATE TABLE "clients"');
-    expect((await run(["dist/authgent.mjs", "migrate"], env)).stdout).toBe("3 migrations applied.\n");
+    expect((await run(["dist/authgent.mjs", "migrate"], env)).stdout).toBe("4 migrations applied.\n");
     expect((await run(["dist/authgent.mjs", "migrate", "--dry-run"], env)).stdout).toBe(
       "Nothing to do: the database is up to date.\n",
     );
@@ -211,6 +211,31 @@ test.describe("the command line", () => {
       stdout: "",
       stderr: "There is an account for grace@example.com already.\n",
     });
+  });
+
+  test("rotates a secret, through the running server where that has the database open", async () => {
+    const env = {
+      AUTHGENT_DATABASE_URL: `pglite://${join(folder, "db")}`,
+      AUTHGENT_SECRET_KEY: SECRET_KEY,
+      AUTHGENT_ADMIN_API_KEY: "operators-key-0123456789",
+    };
+    const server = await startServer({ databaseUrl: env.AUTHGENT_DATABASE_URL, env });
+    const { client_id, client_secret } = await registerMachine(server.url);
+    const rotate = ["dist/authgent.mjs", "rotate-secret", client_id];
+    const there = { ...env, AUTHGENT_PORT: new URL(server.url).port };
+    const { code, stdout } = await run([...rotate, "--overlap", "600"], there);
+    const rotated = /^(sec_[\w-]{43})\nThe secret before is good until 2\S+Z\.\n$/.exec(stdout)?.[1] ?? "";
+    expect([code, rotated]).toEqual([0, expect.stringMatching(/^sec_/)]);
+    for (const secret of [client_secret, rotated]) {
+      const request = tokenRequest({ client_id, client_secret: secret });
+      expect((await fetch(`${server.url}/token`, request)).status).toBe(200);
+    }
+    const again = await run(rotate, there);
+    expect([again.code, again.stdout]).toEqual([1, ""]);
+    expect(again.stderr).toContain("send overlap 0, which ends every secret of before at once");
+    await server.stop();
+    const ended = await run([...rotate, "--overlap", "0"], env);
+    expect(ended.stdout).toMatch(/^sec_[\w-]{43}\nThe secret before is good no more\.\n$/);
   });
 
   test("says what it knows when it is asked for what it does not", async () => {
