@@ -17,7 +17,7 @@ const ADVICE = {
   invalid_client: {
     means: "The server does not know this client, or the client did not prove that it is the one it says.",
     remedy:
-      "Check client_id and client_secret. If the client was removed here, register it again: most MCP clients do so when you remove and add the server.",
+      "Check client_id and its secret, or the key and the audience of its assertion. If the client was removed here, register it again: most MCP clients do so when you remove and add the server.",
   },
   invalid_grant: {
     means: "The code or refresh token is unknown, used, expired, revoked, or was issued to another client.",

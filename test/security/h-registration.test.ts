@@ -172,25 +172,29 @@ describe("140: floods", () => {
   });
 });
 
-it("141: no address of the metadata is fetched, and none but https is kept", async () => {
-  fetched.length = 0;
-  const response = await register({
-    redirect_uris: [KNOWN],
-    logo_uri: "http://169.254.169.254/latest",
-    client_uri: "https://app.example/",
-    tos_uri: "javascript:alert(1)",
-    policy_uri: "data:text/html,x",
-    jwks_uri: "https://app.example/jwks.json",
-  });
-  const { logo_uri, client_uri, tos_uri, policy_uri } = await response.json();
-  expect([fetched, logo_uri, client_uri, tos_uri, policy_uri]).toEqual([
-    [],
-    undefined,
-    "https://app.example/",
-    undefined,
-    undefined,
-  ]);
-});
+it.each(["none", "private_key_jwt"])(
+  "141: no address of the metadata is fetched, and none but https is kept (%s)",
+  async (method) => {
+    fetched.length = 0;
+    const response = await register({
+      redirect_uris: [KNOWN],
+      token_endpoint_auth_method: method,
+      logo_uri: "http://169.254.169.254/latest",
+      client_uri: "https://app.example/",
+      tos_uri: "javascript:alert(1)",
+      policy_uri: "data:text/html,x",
+      jwks_uri: "https://app.example/jwks.json",
+    });
+    const { logo_uri, client_uri, tos_uri, policy_uri } = await response.json();
+    expect([fetched, logo_uri, client_uri, tos_uri, policy_uri]).toEqual([
+      [],
+      undefined,
+      "https://app.example/",
+      undefined,
+      undefined,
+    ]);
+  },
+);
 
 describe("142: policies", () => {
   const body = { redirect_uris: [KNOWN] };
@@ -296,6 +300,20 @@ describe("client ID metadata documents", () => {
     fetched.length = 0;
     const response = await unchanged(s.t, () => ask({ clientId, redirectUri: "https://app.example/cb" }));
     expect([response.status, response.headers.get("location"), fetched]).toEqual([400, null, []]);
+  });
+
+  it.each([
+    ["half a character in a key", { jwks: { keys: [{ kty: "EC", note: "\ud800" }] } }],
+    ["NUL in a key", { jwks: { keys: [{ kty: "EC", kid: "a\0" }] } }],
+    ["NUL in jwks_uri", { jwks_uri: "https://app.example/\0" }],
+    ["NUL in a type of details", { authorization_details_types: ["a\0"] }],
+    ["a private key", { jwks: { keys: [{ kty: "EC", d: "AAAA" }] } }],
+    ["a number for jwks_uri", { jwks_uri: 7 }],
+  ])("147: a document with %s is a page, and nothing of it is kept", async (_what, members) => {
+    const app = publish();
+    documents.set(app.clientId, { ...documents.get(app.clientId), ...members });
+    const response = await unchanged(s.t, () => ask(app));
+    expect([response.status, response.headers.get("location")]).toEqual([400, null]);
   });
 
   it("147: a document that names another client_id is a page", async () => {

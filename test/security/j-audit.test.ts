@@ -160,10 +160,20 @@ describe("196: no effect without its event", () => {
       await s.c.authorize(s.c.requestOf(app, { prompt: "consent" }), { person: ada, browser }),
     );
     await openApproval(s.t.ctx, { id: id ?? "", userId: ada.user.id, browser });
+    const redirect_uris = ["http://127.0.0.1/cb"];
+    const { client_id, registration_access_token } = await (
+      await s.c.json("/register", { redirect_uris })
+    ).json();
+    const own = { authorization: `Bearer ${registration_access_token}` };
+    const registration = `/register/${client_id}`;
+    const rotation = `/clients/one/secret?client_id=${service.clientId}`;
     const attempts: [string, () => Promise<Response>][] = [
       ["consent.approved", () => s.c.consent(id ?? "", { person: ada, browser })],
       ["client.created", () => s.c.json("/register", { redirect_uris: ["http://127.0.0.1/cb"] })],
       ["client.disabled", () => s.setClientStatus(service, "disabled")],
+      ["client.secret_rotated", () => s.c.json(rotation, {}, s.operator)],
+      ["client.updated", () => s.c.json(registration, { client_id, redirect_uris }, own, "PUT")],
+      ["client.deleted", () => s.c.call(registration, { method: "DELETE", headers: own })],
       [
         "resource.created",
         () => s.c.json("/resources", { resource: `https://${unique()}.example`, name: "x" }, s.operator),

@@ -254,6 +254,16 @@ describe("RFC 7592 §2.2: replacing a registration", () => {
     ]);
   });
 
+  it("of five at once that make it confidential one is told the secret, and it is the secret", async () => {
+    const registered = await register({ token_endpoint_auth_method: "none" });
+    const answers = await Promise.all(Array.from({ length: 5 }, () => replaced(registered, {})));
+    const [told, ...more] = answers.flatMap(({ client_secret }) => client_secret ?? []);
+    expect(more).toEqual([]);
+    const app = { ...appOf(registered), secret: told ?? "" };
+    const proven = await c.token(app, { grant_type: "refresh_token", refresh_token: "none" });
+    expect(await refusalOf(proven)).toEqual({ status: 400, error: "invalid_grant" });
+  });
+
   it("a confidential client that becomes public has no secret any more, nor an earlier one", async () => {
     const registered = await register();
     const answer = await replaced(registered, {

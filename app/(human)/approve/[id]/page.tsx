@@ -59,7 +59,7 @@ function noticeOf(view: ApprovalView): NoticeView {
     case "expired":
       return {
         title: "This question has lapsed",
-        happened: "It waited ten minutes for an answer. Nothing was given.",
+        happened: "Its ten minutes are over, or the app left this server. Nothing was given.",
         advice: START_AGAIN,
       };
     case "not_yours":
