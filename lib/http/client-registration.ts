@@ -100,7 +100,7 @@ const OURS = [
 /** Refuses a body that is another client's, or says what is ours to say; the secret that it names. */
 function checkIdentity(body: unknown, clientId: string): string | undefined {
   const members: Record<string, unknown> = typeof body === "object" && body !== null ? { ...body } : {};
-  // "The client MUST NOT include the registration_access_token, registration_client_uri, …"
+  // "The updated client metadata fields request MUST NOT include the 'registration_access_token', …"
   const ours = OURS.find((member) => Object.hasOwn(members, member));
   if (ours) throw invalid(`Leave out ${ours}: the server says it.`);
   // "The client MUST include its client_id field in the request, and it MUST be the same"
