@@ -403,6 +403,9 @@ describe("RFC 7592 §2.3: deleting a registration", () => {
     expect((await c.introspect(delegated)).active).toBe(true);
     await remove(registered);
     expect(await c.introspect(delegated)).toEqual({ active: false });
+    const { jws } = await readRevocationFeed(t.ctx);
+    const jtis = [access_token, delegated].map((token) => claimsOf(token).jti);
+    expect(claimsOf(jws).revoked).toEqual(expect.arrayContaining(jtis));
   });
 
   it("tells who did it in the audit trail", async () => {
