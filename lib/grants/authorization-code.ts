@@ -14,10 +14,17 @@ import {
 import { type Client, touchClient } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { findGrant, touchGrantUse } from "@/lib/services/grants";
+import { mintIdToken } from "@/lib/services/id-tokens";
 import { mintAccessToken } from "@/lib/services/issuing";
 import { mintRefreshToken, storeRefreshToken } from "@/lib/services/refresh-tokens";
 import { meansResource, scopeOfRole } from "@/lib/services/targets";
-import { killReplayedFamily, newFamily, storeAccessToken, storeFamily } from "@/lib/services/tokens";
+import {
+  interactiveTtl,
+  killReplayedFamily,
+  newFamily,
+  storeAccessToken,
+  storeFamily,
+} from "@/lib/services/tokens";
 import { defineGrant, issuedToken, type TokenRequest, type TokenResponse } from "./grant";
 import { oneResource } from "./one-resource";
 
@@ -108,10 +115,10 @@ async function redeem(
   { client, address, jkt, instanceJkt }: TokenRequest<unknown>,
 ): Promise<TokenResponse | undefined> {
   const { approvalId, familyId, grantId, clientId, userId, resource, scope, authTime, amr } = code;
-  const ttl = ctx.settings.interactiveAccessTokenTtl;
   const authorizationDetails = code.authorizationDetails ?? undefined;
   const subject = `user:${userId}`;
   const family = newFamily(ctx, { id: familyId, grantId, clientId, approvalId });
+  const ttl = interactiveTtl(ctx, family);
   // Signed before the transaction: inside it, the signer's own look at the database would wait for it to end.
   const access = await mintAccessToken(ctx, {
     grantType: "authorization_code",
@@ -144,6 +151,17 @@ async function redeem(
         familyExpiresAt: family.expiresAt,
       })
     : undefined;
+  const signIn = {
+    clientId,
+    userId,
+    scope,
+    resource,
+    authTime,
+    amr,
+    nonce: code.nonce ?? undefined,
+    familyId,
+  };
+  const idToken = await mintIdToken(ctx, { ...signIn, accessToken: access.token });
   const first = await inTransaction(ctx, async (tx) => {
     if (!(await consumeCode(tx, code.codeHash))) return false;
     await storeFamily(tx, family);
@@ -170,7 +188,8 @@ async function redeem(
   ctx.defer(() => touchClient(ctx, client));
   return {
     ...issuedToken({ token: access.token, jkt, ttl, scope, authorizationDetails }),
-    ...(refresh ? { refresh_token: refresh.token } : {}),
+    ...refresh?.answer,
+    ...(idToken !== undefined && { id_token: idToken }),
   };
 }
 

@@ -33,8 +33,14 @@ export type TokenResponse = {
   token_type: "Bearer" | "DPoP" | "N_A";
   issued_token_type?: string;
   expires_in: number;
-  scope: string;
+  /** Absent where another server decides it. */
+  scope?: string;
   refresh_token?: string;
+  /** Seconds; with every refresh token (draft-ietf-oauth-refresh-token-expiration-03 §6.1). */
+  refresh_token_timeout?: number;
+  authorization_expires_in?: number;
+  /** Where the person let the app know who they are (OIDC Core §3.1.3.3). */
+  id_token?: string;
   /** Granted, where any were asked for (RFC 9396 §7). */
   authorization_details?: readonly AuthorizationDetail[];
 };

@@ -7,6 +7,7 @@ import { deriveKey, open, seal } from "@/lib/secret-key";
 import { type Client, touchClient } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { touchGrantUse } from "@/lib/services/grants";
+import { mintIdToken } from "@/lib/services/id-tokens";
 import { mintAccessToken } from "@/lib/services/issuing";
 import {
   consumeRefreshToken,
@@ -17,7 +18,7 @@ import {
   storeRefreshToken,
 } from "@/lib/services/refresh-tokens";
 import { meansResource, meantScope, scopeOfRole } from "@/lib/services/targets";
-import { killReplayedFamily, storeAccessToken } from "@/lib/services/tokens";
+import { interactiveTtl, killReplayedFamily, storeAccessToken } from "@/lib/services/tokens";
 import { defineGrant, issuedToken, type TokenRequest, type TokenResponse } from "./grant";
 import { oneResource } from "./one-resource";
 
@@ -105,7 +106,8 @@ async function rotate(
   scope: readonly string[],
 ): Promise<TokenResponse | undefined> {
   const { clientId, userId, familyId, grantId, resource, authTime, amr } = token;
-  const ttl = ctx.settings.interactiveAccessTokenTtl;
+  const ttl = interactiveTtl(ctx, family);
+  if (ttl < 1) throw new OAuthError("invalid_grant", INVALID_TOKEN);
   const subject = `user:${userId}`;
   const authorizationDetails = token.authorizationDetails ?? undefined;
   // Signed before the transaction: inside it, the signer's own look at the database would wait for it to end.
@@ -133,9 +135,14 @@ async function rotate(
     instanceJkt: token.instanceJkt,
     familyExpiresAt: family.expiresAt,
   });
+  // "it SHOULD NOT have a nonce Claim, even when the ID Token issued at the time of the original authentication
+  // contained nonce" (OIDC Core §12.2)
+  const signIn = { clientId, userId, scope, resource, authTime, amr, familyId };
+  const idToken = await mintIdToken(ctx, { ...signIn, accessToken: access.token });
   const response: TokenResponse = {
     ...issuedToken({ token: access.token, jkt: request.jkt, ttl, scope, authorizationDetails }),
-    refresh_token: successor.token,
+    ...successor.answer,
+    ...(idToken !== undefined && { id_token: idToken }),
   };
   const rotation = {
     tokenHash: token.tokenHash,

@@ -2,10 +2,13 @@ import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { clientAndRedirect, parseAuthorizationRequest } from "@/lib/oauth/authorization-request";
 import { isDocumentClientId } from "@/lib/oauth/client-id-document";
+import { isIdentityScope } from "@/lib/oauth/identity-scope";
 import { matchesRedirectUri } from "@/lib/oauth/redirect-uri";
+import { intersectScope, unionScope } from "@/lib/oauth/scope";
 import type { requestConsent } from "@/lib/services/approvals";
 import { resolveDocumentClient } from "@/lib/services/client-documents";
 import { type Client, findClient } from "@/lib/services/clients";
+import { identityAskedFor } from "@/lib/services/identity";
 import { addressKey } from "@/lib/services/rate-limits";
 import type { SignedIn } from "@/lib/services/sessions";
 import { grantableScope, requestedScope, resolveTarget } from "@/lib/services/targets";
@@ -57,8 +60,11 @@ export async function validRequest(
   }
   const { resources, scope: asked, responseType: _, ...request } = parseAuthorizationRequest(params);
   const target = await resolveTarget(ctx, client, resources[0]);
-  const grantable = grantableScope(ctx, { client, target, asked, ...(by ? { role: by.user.role } : {}) });
-  const scope = requestedScope(grantable, asked, client.scope ?? []);
+  const asking = { client, target, asked, ...(by && { role: by.user.role }) };
+  const scope =
+    resources.length === 0 && asked?.includes("openid")
+      ? await signInScope(ctx, asking)
+      : await resourceScope(ctx, asking);
   return {
     ...request,
     prompt: [...request.prompt],
@@ -67,3 +73,31 @@ export async function validRequest(
     scope: [...scope],
   };
 }
+
+type Asking = Parameters<typeof grantableScope>[1];
+
+/** What a request for a resource comes to: scopes of the resource, and beside them who the person is, if that is asked. */
+async function resourceScope(ctx: Context, asking: Asking): Promise<readonly string[]> {
+  const { client, asked } = asking;
+  const scope = requestedScope(grantableScope(ctx, asking), asked, client.scope ?? []);
+  return unionScope(scope, await identityOf(ctx, asking));
+}
+
+/**
+ * What a sign-in comes to (OIDC Core §3.1.2.1): `openid` and no resource. Nothing is added that was not asked for: the
+ * app wants to know who the person is, and not to act for them.
+ */
+async function signInScope(ctx: Context, asking: Asking): Promise<readonly string[]> {
+  const asked = asking.asked ?? [];
+  const identity = await identityOf(ctx, asking);
+  const others = asked.filter((name) => name !== "offline_access" && !isIdentityScope(name));
+  if (identity.length > 0) return unionScope(identity, intersectScope(others, grantableScope(ctx, asking)));
+  if (others.length > 0) return resourceScope(ctx, asking);
+  throw new OAuthError(
+    "invalid_scope",
+    "This app was not registered to sign people in. Ask the operator to add openid to its scope.",
+  );
+}
+
+const identityOf = (ctx: Context, { client, target, asked = [] }: Asking): Promise<readonly string[]> =>
+  identityAskedFor(ctx, client, { resource: target.resource, scope: asked });

@@ -8,7 +8,12 @@ import { type LiveToken, verifyAccessToken } from "@/lib/services/token-state";
 import type { Call } from "./call";
 import { verifyProof } from "./dpop";
 
-type Wanted = { resource: string; scope?: readonly string[] };
+type Wanted = {
+  resource: string;
+  scope?: readonly string[];
+  /** How to get a token for it, where that is not by naming the resource. */
+  instead?: string;
+};
 
 /**
  * Whoever holds the access token of a request to one of our own resources, or a challenge that says how to get one
@@ -28,10 +33,8 @@ export async function authenticateBearer(ctx: Context, call: Call, wanted: Wante
   try {
     const bearer = await verifyAccessToken(ctx, presented.token);
     if (bearer.claims.aud !== wanted.resource) {
-      throw new OAuthError(
-        "invalid_token",
-        `The token is for ${bearer.claims.aud}. Ask for one with resource=${wanted.resource}.`,
-      );
+      const { instead = `Ask for one with resource=${wanted.resource}.` } = wanted;
+      throw new OAuthError("invalid_token", `The token is for ${bearer.claims.aud}. ${instead}`);
     }
     const jkt = bearer.claims.cnf?.jkt;
     if (jkt !== undefined) schemes = ["DPoP"];
@@ -65,6 +68,13 @@ async function requireKey(
   }
   if ((await verifyProof(ctx, call, { accessToken: token, jkt })) !== undefined) return;
   throw new OAuthError("invalid_dpop_proof", "Send a DPoP proof with the token: it is bound to a key.");
+}
+
+/** The refusal of a token that counts and may not do this; it names all that the request needs (RFC 6750 §3.1). */
+export function insufficientScope(wanted: Wanted, { claims }: LiveToken, description: string): OAuthError {
+  const error = "insufficient_scope";
+  const challenge = challengesOf(wanted, [claims.cnf ? "DPoP" : "Bearer"], { error, description });
+  return new OAuthError(error, description, { headers: { "www-authenticate": challenge } });
 }
 
 type Told = { error?: ErrorCode; description?: string };

@@ -1,6 +1,7 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { bearerChallenge } from "@/lib/oauth/challenge";
+import { openIdMembers } from "@/lib/oauth/openid-registration";
 import {
   findRegistration,
   type Registration,
@@ -38,7 +39,8 @@ export async function replaceRegistrationEndpoint(ctx: Context, call: Call): Pro
   const replaced = await replaceRegistration(ctx, { ...named, metadata, scope, secret });
   if (!replaced) throw refused(call);
   const { client, clientSecret } = replaced;
-  return json(registrationOf(ctx, client, { registrationToken, clientSecret }));
+  const registered = registrationOf(ctx, client, { registrationToken, clientSecret });
+  return json({ ...registered, ...openIdMembers(body, ctx.settings) });
 }
 
 /** Grants for which people are asked. */

@@ -9,6 +9,7 @@ import { changeClient } from "@/lib/services/client-changes";
 import { type Client, findClient, listClients, registerClient } from "@/lib/services/clients";
 import type { Call } from "./call";
 import { AUTH_METHODS } from "./client-auth/index";
+import { IdJagTargets, refuseOwnIssuer, targetsToWire } from "./id-jag-targets";
 import { json, parseJsonAs, readJson, readJsonAs } from "./json";
 import { checkChanges, keyMembers } from "./key-schemas";
 import { requireOperator } from "./operator";
@@ -28,6 +29,7 @@ export const Operators = z.object({
     .boolean()
     .default(false)
     .describe("Its assertions may name the token endpoint as aud, as before draft-ietf-oauth-rfc7523bis"),
+  id_jag_targets: IdJagTargets.default([]),
 });
 
 const GRANTS = [
@@ -46,7 +48,9 @@ export async function createClientEndpoint(ctx: Context, call: Call): Promise<Re
     scope = null,
     allowed_resources: allowedResources,
     legacy_assertion_audience: legacyAssertionAudience,
+    id_jag_targets: idJagTargets,
   } = parseJsonAs(body, Operators);
+  refuseOwnIssuer(idJagTargets, ctx.settings.serverUrl);
   const metadata = parseClientMetadata(body, { grantTypes: GRANTS, authMethods: AUTH_METHODS });
   const { client, clientSecret } = await registerClient(ctx, {
     metadata,
@@ -54,6 +58,7 @@ export async function createClientEndpoint(ctx: Context, call: Call): Promise<Re
     scope,
     allowedResources,
     legacyAssertionAudience,
+    idJagTargets,
     actor,
     address: call.address,
   });
@@ -94,6 +99,7 @@ export const ClientPatch = z
     status: z.enum(["active", "disabled"]).optional(),
     require_pushed_authorization_requests: z.boolean().optional(),
     legacy_assertion_audience: z.boolean().optional(),
+    id_jag_targets: IdJagTargets.optional(),
     ...keyMembers,
   })
   .superRefine(checkChanges)
@@ -103,6 +109,7 @@ export const ClientPatch = z
 export async function updateClientEndpoint(ctx: Context, call: Call): Promise<Response> {
   const actor = await requireOperator(ctx, call);
   const body = await readJsonAs(call.request, ClientPatch);
+  refuseOwnIssuer(body.id_jag_targets ?? [], ctx.settings.serverUrl);
   const changes = {
     status: body.status,
     jwks: body.jwks,
@@ -110,6 +117,7 @@ export async function updateClientEndpoint(ctx: Context, call: Call): Promise<Re
     dpopBoundAccessTokens: body.dpop_bound_access_tokens,
     requirePushedAuthorizationRequests: body.require_pushed_authorization_requests,
     legacyAssertionAudience: body.legacy_assertion_audience,
+    idJagTargets: body.id_jag_targets,
   };
   return json(toWire(await changeClient(ctx, clientIdOf(call), changes, actor)));
 }
@@ -128,6 +136,7 @@ const toWire = (client: Client) => ({
   allowed_resources: client.allowedResources,
   ...proofMembers(client),
   ...(client.legacyAssertionAudience && { legacy_assertion_audience: true }),
+  id_jag_targets: targetsToWire(client.idJagTargets),
   ...client.display,
   created_at: client.createdAt.toISOString(),
   last_used_at: client.lastUsedAt?.toISOString() ?? null,

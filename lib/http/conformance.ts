@@ -39,10 +39,14 @@ const NAMED: Readonly<Record<string, string>> = {
   cimd: "draft-ietf-oauth-client-id-metadata-document-02",
   "cimd-loopback": "draft-ietf-oauth-client-id-metadata-document-02",
   mcp: "MCP",
+  "id-jag-issue": "draft-ietf-oauth-identity-assertion-authz-grant-04",
   oidc: "OIDC Core",
+  "oidc-id-token": "OIDC Core",
   openapi: "OpenAPI 3.1.1",
   refresh: "RFC 9700",
+  "refresh-token-expiration": "draft-ietf-oauth-refresh-token-expiration-03",
   "registration-policies": "RFC 7591",
+  userinfo: "OIDC Core",
 };
 
 const bySection = (a: string, b: string): number => a.localeCompare(b, "en", { numeric: true });

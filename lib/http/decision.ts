@@ -4,6 +4,7 @@ import { OAuthError } from "@/lib/errors";
 import { redirectKind } from "@/lib/oauth/redirect-uri";
 import { type Approval, type DecisionOutcome, decideConsent, openApproval } from "@/lib/services/approvals";
 import { findStandingGrant } from "@/lib/services/grants";
+import { withoutStrays } from "@/lib/services/identity";
 import type { SignedIn } from "@/lib/services/sessions";
 import { scopeOfRole } from "@/lib/services/targets";
 import { codeRedirect, errorRedirect, needsSignIn } from "./authorize";
@@ -51,9 +52,11 @@ async function allowedScope(
   by: SignedIn,
   chosen: readonly string[],
 ) {
-  const standing = await findStandingGrant(ctx, { userId: by.user.id, clientId, resource: request.resource });
+  const { resource } = request;
+  const standing = await findStandingGrant(ctx, { userId: by.user.id, clientId, resource });
   const own = await scopeOfRole(ctx, request, by.user.role);
-  return own.filter((name) => chosen.includes(name) || standing?.scope.includes(name));
+  const scope = own.filter((name) => chosen.includes(name) || standing?.scope.includes(name));
+  return withoutStrays(ctx, { resource, scope });
 }
 
 const notYours = () =>

@@ -1,5 +1,12 @@
 import type { Context } from "@/lib/context";
 import { isOAuthError, OAuthError } from "@/lib/errors";
+import {
+  accepts,
+  INTROSPECTION_JWT_TYPE,
+  INTROSPECTION_MEDIA_TYPE,
+  introspectionClaims,
+} from "@/lib/oauth/introspection-jwt";
+import { refreshTokenExpiration } from "@/lib/oauth/refresh-token-expiration";
 import { formatScope, intersectScope } from "@/lib/oauth/scope";
 import type { Client } from "@/lib/services/clients";
 import { findRefreshToken, isRefreshTokenLive } from "@/lib/services/refresh-tokens";
@@ -23,11 +30,27 @@ export async function introspectEndpoint(ctx: Context, call: Call): Promise<Resp
   const caller = await authenticateCaller(ctx, call, fields);
   const { token } = fields;
   if (!token) throw new OAuthError("invalid_request", "Send the token to look at.");
-  return json(
+  const response =
     (await accessTokenAnswer(ctx, call, caller, token)) ??
-      (await refreshTokenAnswer(ctx, caller, token)) ??
-      INACTIVE,
-  );
+    (await refreshTokenAnswer(ctx, caller, token)) ??
+    INACTIVE;
+  const asJwt = accepts(call.request.headers.get("accept"), INTROSPECTION_MEDIA_TYPE);
+  return asJwt ? signed(ctx, caller, response) : json(response);
+}
+
+/** The answer as a JWT for who asks, so that they can show it to others (RFC 9701 §5). */
+async function signed(
+  ctx: Context,
+  caller: Caller,
+  response: Readonly<Record<string, unknown>>,
+): Promise<Response> {
+  const { serverUrl: issuer } = ctx.settings;
+  // Whoever is no client is this server's own.
+  const audience = caller.kind === "client" ? caller.client.clientId : issuer;
+  const claims = introspectionClaims({ issuer, audience, issuedAt: ctx.now(), response });
+  return new Response(await ctx.keys.sign(INTROSPECTION_JWT_TYPE, claims), {
+    headers: { "content-type": INTROSPECTION_MEDIA_TYPE, "cache-control": "no-store" },
+  });
 }
 
 /** Who asks about a token: never somebody unknown, except on this machine in local mode (RFC 7662 §2.1). */
@@ -104,5 +127,11 @@ async function refreshTokenAnswer(ctx: Context, caller: Caller, token: string) {
     iss: ctx.settings.serverUrl,
     iat: Math.floor(issuedAt.getTime() / 1000),
     exp: Math.floor(expiresAt.getTime() / 1000),
+    // draft-ietf-oauth-refresh-token-expiration-03 §7
+    ...refreshTokenExpiration({
+      now: ctx.now(),
+      tokenExpiresAt: expiresAt,
+      authorizationExpiresAt: state.family.expiresAt,
+    }),
   };
 }

@@ -53,6 +53,7 @@ const Client = z.object({
   scope: z.string().optional(),
   allowed_resources: z.array(z.string()),
   legacy_assertion_audience: z.boolean().optional(),
+  id_jag_targets: z.array(z.looseObject({ issuer: z.string(), client_id: z.string() })),
   created_at: instant,
   last_used_at: instant.nullable(),
 });
@@ -134,8 +135,11 @@ export const answerSchemas = {
     token_type: z.enum(["Bearer", "DPoP", "N_A"]),
     issued_token_type: z.string().optional().describe("Where tokens were exchanged (RFC 8693 §2.2.1)"),
     expires_in: z.int().describe("Seconds"),
-    scope: z.string(),
+    scope: z.string().optional().describe("Absent where another server decides it"),
     refresh_token: z.string().optional(),
+    refresh_token_timeout: z.int().optional().describe("Seconds that the refresh token may stay unused"),
+    authorization_expires_in: z.int().optional().describe("Seconds that the person's permission lasts"),
+    id_token: z.string().optional().describe("Who the person is, where they let the app know (OIDC Core §2)"),
   }),
   Pushed: z.object({ request_uri: z.string(), expires_in: z.int().describe("Seconds") }),
   Introspection: z.looseObject({
@@ -145,6 +149,12 @@ export const answerSchemas = {
     sub: z.string().optional(),
     aud: z.string().optional(),
     exp: z.int().optional(),
+  }),
+  UserInfo: z.object({
+    sub: z.string(),
+    name: z.string().optional(),
+    email: z.string().optional(),
+    email_verified: z.boolean().optional(),
   }),
   Registration: z.looseObject({
     client_id: z.string(),

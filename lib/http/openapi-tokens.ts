@@ -1,5 +1,15 @@
 import type { Operation } from "./openapi-operations";
 
+const userinfo = {
+  summary: "Who signed in",
+  tag: "Tokens",
+  spec: "OIDC Core §5.3",
+  also: ["RFC 6750", "RFC 9449"],
+  answers: { 200: "UserInfo" },
+  errors: ["invalid_request", "invalid_token", "insufficient_scope"],
+  security: "bearer",
+} as const satisfies Operation;
+
 /** What a developer asks about tokens before and after using them, by `METHOD path`. */
 export const tokenOperations: Readonly<Record<string, Operation>> = {
   "POST /token/check": {
@@ -26,4 +36,6 @@ export const tokenOperations: Readonly<Record<string, Operation>> = {
     errors: ["invalid_client", "validation_failed"],
     security: "client",
   },
+  "GET /userinfo": userinfo,
+  "POST /userinfo": userinfo,
 };

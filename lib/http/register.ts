@@ -4,6 +4,8 @@ import { OAuthError } from "@/lib/errors";
 import { hashSecret } from "@/lib/ids";
 import { bearerChallenge } from "@/lib/oauth/challenge";
 import { type ClientMetadata, parseClientMetadata, registrationResponse } from "@/lib/oauth/client-metadata";
+import { isIdentityScope } from "@/lib/oauth/identity-scope";
+import { openIdMembers } from "@/lib/oauth/openid-registration";
 import { isKnownRedirectUri } from "@/lib/oauth/redirect-presets";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { type Client, registerClient } from "@/lib/services/clients";
@@ -31,7 +33,8 @@ export async function registerEndpoint(ctx: Context, call: Call): Promise<Respon
     actor,
     address: call.address,
   });
-  return json(registrationOf(ctx, client, { registrationToken, clientSecret }), { status: 201 });
+  const registered = registrationOf(ctx, client, { registrationToken, clientSecret });
+  return json({ ...registered, ...openIdMembers(body, ctx.settings) }, { status: 201 });
 }
 
 /** What the client learns of its registration, with what proves that it is its own (RFC 7592 §3). */
@@ -167,6 +170,8 @@ async function knownScope(
 ): Promise<readonly string[] | null> {
   if (scope === undefined) return null;
   const offered = (await listResources(ctx)).flatMap((resource) => resource.scopes.map(({ name }) => name));
-  const known = scope.filter((name) => (call.isLocal ? !name.startsWith("admin:") : offered.includes(name)));
+  const known = scope.filter((name) =>
+    call.isLocal ? !name.startsWith("admin:") : offered.includes(name) || isIdentityScope(name),
+  );
   return known.length > 0 ? known : null;
 }

@@ -45,6 +45,7 @@ import {
   removeTrustedIssuerEndpoint,
   updateTrustedIssuerEndpoint,
 } from "./trusted-issuers";
+import { userinfoEndpoint } from "./userinfo";
 import { createUserEndpoint, listUsersEndpoint } from "./users";
 import { jwksEndpoint, protectedResourceEndpoint, serverMetadataEndpoint } from "./well-known";
 
@@ -83,6 +84,13 @@ const par = {
   ...machine,
   bucket: "token",
   methods: { POST: parEndpoint },
+  sameHeaders: ["cache-control", "www-authenticate"],
+} as const;
+const userinfo = {
+  cors: true,
+  errors: "bearer",
+  bucket: "resource",
+  methods: { GET: userinfoEndpoint, POST: userinfoEndpoint },
   sameHeaders: ["cache-control", "www-authenticate"],
 } as const;
 const metadata = { ...discovery, methods: { GET: serverMetadataEndpoint } };
@@ -125,6 +133,7 @@ export const routes: readonly Route[] = [
   { path: "/receipts", ...receipts },
   { path: "/revoke", ...revoke },
   { path: "/par", ...par },
+  { path: "/userinfo", ...userinfo },
   // The paths of an earlier system's clients (product decision D4): the same handlers, not redirects.
   { path: "/oauth/authorize", ...authorize },
   { path: "/oauth/token", ...token },

@@ -1,6 +1,7 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { grants } from "@/lib/grants/index";
+import { IDENTITY_SCOPE_NAMES } from "@/lib/oauth/identity-scope";
 import { serverMetadata } from "@/lib/oauth/metadata";
 import { protectedResourceMetadata } from "@/lib/oauth/protected-resource";
 import { JWKS_MAX_AGE } from "@/lib/services/keys";
@@ -20,17 +21,24 @@ export async function serverMetadataEndpoint(ctx: Context): Promise<Response> {
   const known = await listResources(ctx);
   const scopes = new Set(known.flatMap((resource) => resource.scopes.map(({ name }) => name)));
   for (const name of ctx.settings.scopesSupported) scopes.add(name);
+  for (const name of [...IDENTITY_SCOPE_NAMES, "offline_access"]) scopes.add(name);
   const metadata = serverMetadata({
     issuer: ctx.settings.serverUrl,
-    scopes: [...scopes, "offline_access"],
+    scopes: [...scopes],
     grantTypes: grants.map(({ grantType }) => grantType),
     authMethods: AUTH_METHODS,
     registration: ctx.settings.registrationPolicy !== "off",
-    signingAlgorithms: [ctx.settings.signingAlgorithm],
+    signingAlgorithms: await signingAlgorithms(ctx),
     requiresPushedRequests: ctx.settings.requirePar,
     chains: ctx.settings.trustedChainingTargets.length > 0,
   });
   return json(metadata, { headers: CACHEABLE });
+}
+
+/** What this server signs with: after a change of the setting, the key before still signs until verifiers know the next. */
+async function signingAlgorithms({ settings, keys }: Context): Promise<readonly string[]> {
+  const published = (await keys.jwks()).keys.flatMap(({ alg }) => alg ?? []);
+  return [...new Set([settings.signingAlgorithm, ...published])];
 }
 
 /** Metadata of one of our own resources (RFC 9728 §3), at the path the resource has on this server. */

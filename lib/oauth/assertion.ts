@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { type ErrorCode, OAuthError } from "@/lib/errors";
+import { ID_JAG_TYPE } from "./id-jag";
 import { JWS_ALGORITHMS, type Jws, type JwsAlgorithm, parseJson, parseJws } from "./jws";
 import { isStorable } from "./storable";
 
@@ -48,7 +49,6 @@ export function decodeAssertion(token: string): { jws: Jws; claims: Claims } {
 const isClaims = (value: unknown): value is Claims =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-const ID_JAG = "oauth-id-jag+jwt";
 /** Other registered types (`at+jwt`, `txntoken+jwt`, `logout+jwt`, …) are tokens for something else. */
 const PLAIN_TYPES: readonly unknown[] = [undefined, "JWT", "jwt"];
 
@@ -61,10 +61,10 @@ export function purposesOfType(
   purposes: readonly AssertionPurpose[],
   code: ErrorCode,
 ): readonly AssertionPurpose[] {
-  const isTyped = typ === ID_JAG;
+  const isTyped = typ === ID_JAG_TYPE;
   const possible = purposes.filter((purpose) => (purpose === "id_jag" ? isTyped : PLAIN_TYPES.includes(typ)));
   if (possible.length > 0) return possible;
-  const expected = purposes.map((purpose) => (purpose === "id_jag" ? ID_JAG : "JWT"));
+  const expected = purposes.map((purpose) => (purpose === "id_jag" ? ID_JAG_TYPE : "JWT"));
   const description = `Send an assertion whose typ is ${[...new Set(expected)].join(" or ")}.`;
   throw new OAuthError(code, description, { reason: "typ is another" });
 }

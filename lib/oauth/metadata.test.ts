@@ -42,8 +42,17 @@ describe("serverMetadata", () => {
       client_id_metadata_document_supported: true,
       request_uri_parameter_supported: false,
       resource_indicators_supported: true,
+      userinfo_endpoint: "https://as.ex/userinfo",
       subject_types_supported: ["public"],
       id_token_signing_alg_values_supported: ["ES256"],
+      introspection_signing_alg_values_supported: ["ES256"],
+      claims_supported: [
+        ...["iss", "sub", "aud", "exp", "iat", "auth_time", "amr", "nonce", "at_hash"],
+        ...["name", "email", "email_verified"],
+      ],
+      claims_parameter_supported: false,
+      identity_chaining_requested_token_types_supported: ["urn:ietf:params:oauth:token-type:id-jag"],
+      refresh_token_expiration_types_supported: ["authorization", "token_timeout"],
     });
   });
 

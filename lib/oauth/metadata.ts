@@ -1,5 +1,7 @@
 import { DPOP_ALGORITHMS } from "./dpop-proof";
+import { CLAIMS_SUPPORTED } from "./id-token";
 import { JWS_ALGORITHMS } from "./jws";
+import { EXPIRATION_TYPES } from "./refresh-token-expiration";
 import { GRANT_TYPES, TOKEN_TYPES } from "./token-types";
 
 type ServerMetadata = {
@@ -44,8 +46,11 @@ export function serverMetadata(server: ServerMetadata): Record<string, unknown> 
     authorization_grant_profiles_supported: server.grantTypes.includes(GRANT_TYPES.jwtBearer)
       ? [ID_JAG_PROFILE]
       : [],
-    // draft-ietf-oauth-identity-chaining-17 §3.1
-    identity_chaining_requested_token_types_supported: server.chains ? [TOKEN_TYPES.jwt] : [],
+    // draft-ietf-oauth-identity-chaining-17 §3.1, draft-ietf-oauth-identity-assertion-authz-grant-04, IdP metadata
+    identity_chaining_requested_token_types_supported: [
+      TOKEN_TYPES.idJag,
+      ...(server.chains ? [TOKEN_TYPES.jwt] : []),
+    ],
     code_challenge_methods_supported: ["S256"],
     token_endpoint_auth_methods_supported: authMethods,
     // RFC 8414 §2: needed where a method signs
@@ -55,6 +60,9 @@ export function serverMetadata(server: ServerMetadata): Record<string, unknown> 
     // "the authorization server … MUST … require some form of authorization" (RFC 7662 §2.1)
     introspection_endpoint_auth_methods_supported: authMethods.filter((method) => method !== "none"),
     introspection_endpoint_auth_signing_alg_values_supported: JWS_ALGORITHMS,
+    // RFC 9701 §7
+    introspection_signing_alg_values_supported: server.signingAlgorithms,
+    refresh_token_expiration_types_supported: EXPIRATION_TYPES,
     // RFC 9449 §5.1
     dpop_signing_alg_values_supported: DPOP_ALGORITHMS,
     authorization_response_iss_parameter_supported: true,
@@ -63,10 +71,11 @@ export function serverMetadata(server: ServerMetadata): Record<string, unknown> 
     resource_indicators_supported: true,
     // Absent means true (OIDC Discovery §3).
     request_uri_parameter_supported: false,
-    // No ID tokens are issued; but OIDC Discovery §3 requires both members, and clients that find
-    // openid-configuration first, the MCP SDK among them, reject the document without them.
+    userinfo_endpoint: `${issuer}/userinfo`,
     subject_types_supported: ["public"],
     id_token_signing_alg_values_supported: server.signingAlgorithms,
+    claims_supported: CLAIMS_SUPPORTED,
+    claims_parameter_supported: false,
   };
   // "Claims with zero elements MUST be omitted from the response." (RFC 8414 §3.2)
   return Object.fromEntries(

@@ -1,9 +1,13 @@
-/** Token type identifiers (RFC 8693 §3, draft-ietf-oauth-transaction-tokens-11 §14.2). */
+/**
+ * Token type identifiers (RFC 8693 §3, draft-ietf-oauth-transaction-tokens-11 §14.2,
+ * draft-ietf-oauth-identity-assertion-authz-grant-04 §4.3).
+ */
 export const TOKEN_TYPES = {
   accessToken: "urn:ietf:params:oauth:token-type:access_token",
   refreshToken: "urn:ietf:params:oauth:token-type:refresh_token",
   idToken: "urn:ietf:params:oauth:token-type:id_token",
   jwt: "urn:ietf:params:oauth:token-type:jwt",
+  idJag: "urn:ietf:params:oauth:token-type:id-jag",
   txnToken: "urn:ietf:params:oauth:token-type:txn_token",
 } as const;
 

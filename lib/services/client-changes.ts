@@ -1,4 +1,4 @@
-import type { ClientJwks } from "@/db/schema/clients";
+import type { ClientJwks, IdJagTarget } from "@/db/schema/clients";
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { type Client, changeClientStatus, forgetClients, lockClient, updateClient } from "./clients";
@@ -13,6 +13,7 @@ export type ClientChanges = ClientKeys & {
   dpopBoundAccessTokens?: boolean | undefined;
   requirePushedAuthorizationRequests?: boolean | undefined;
   legacyAssertionAudience?: boolean | undefined;
+  idJagTargets?: IdJagTarget[] | undefined;
 };
 
 /** Changes what an operator may of a client; what a disabled one holds is dead, and stays so when it is enabled again. */
@@ -72,14 +73,20 @@ export async function changeProof(
     actor,
     subject: `client:${clientId}`,
     clientId,
-    data: { changed: named },
+    data: { changed: named, ...toldOf(changes) },
     address,
   });
   return changed ?? client;
 }
 
+/** Where a client may show its people, the trail says outright. */
+const toldOf = ({ idJagTargets }: ProofChanges) =>
+  idJagTargets && {
+    idJagTargets: idJagTargets.map(({ issuer, clientId: knownAs }) => ({ issuer, knownAs })),
+  };
+
 /** What an operator says of a client beside what it says of itself. */
-const OPERATORS_OWN = ["legacyAssertionAudience"];
+const OPERATORS_OWN = ["legacyAssertionAudience", "idJagTargets"];
 
 function requireChangeable({ kind, tokenEndpointAuthMethod }: Client, named: readonly string[]): void {
   if (kind === "document" && named.some((name) => !OPERATORS_OWN.includes(name)))

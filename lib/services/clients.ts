@@ -14,7 +14,7 @@ import {
   sql,
 } from "drizzle-orm";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
-import { type ClientKind, clients } from "@/db/schema/clients";
+import { type ClientKind, clients, type IdJagTarget } from "@/db/schema/clients";
 import { grants } from "@/db/schema/grants";
 import { type Context, inTransaction } from "@/lib/context";
 import { hashSecret, newOpaqueId, newSecret } from "@/lib/ids";
@@ -61,6 +61,7 @@ type Registration = {
   scope: readonly string[] | null;
   allowedResources?: readonly string[];
   legacyAssertionAudience?: boolean;
+  idJagTargets?: readonly IdJagTarget[];
   actor: string;
   /** Where it says more than the actor: a member's agents are not an admin's (product decision D19). */
   createdBy?: string;
@@ -74,7 +75,7 @@ const ID_PREFIX = { dynamic: "dyn_", static: "app_", agent: "agnt_" } as const s
 /** Registers a client (RFC 7591 §3.2.1, by an operator, or as an agent's). */
 export function registerClient(ctx: Context, registration: Registration): Promise<RegisteredClient> {
   const { metadata, kind, scope, allowedResources = [], actor, createdBy = actor, address } = registration;
-  const { legacyAssertionAudience = false } = registration;
+  const { legacyAssertionAudience = false, idJagTargets = [] } = registration;
   const clientSecret = takesSecret(metadata) ? newSecret("sec_") : undefined;
   const registrationToken = kind === "dynamic" ? newSecret("reg_") : undefined;
   return inTransaction(ctx, async (tx) => {
@@ -90,6 +91,7 @@ export function registerClient(ctx: Context, registration: Registration): Promis
         scope: scope === null ? null : [...scope],
         allowedResources: [...allowedResources],
         legacyAssertionAudience,
+        idJagTargets: [...idJagTargets],
         createdAt: now,
         createdBy,
         expiresAt: kind === "dynamic" ? unusedUntil(now) : null,

@@ -42,6 +42,7 @@ export const EVENTS = [
   "sign_in.denied",
   "token.chaining_grant_issued",
   "token.exchanged",
+  "token.id_jag_issued",
   "token.issued",
   "token.refreshed",
   "token.replay_detected",

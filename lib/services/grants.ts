@@ -7,6 +7,7 @@ import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { rowId } from "@/lib/ids";
 import { record } from "./events";
+import { withoutStrays } from "./identity";
 
 /** What a person lets an app do at one resource, until they stop it. */
 export type StandingGrant = typeof grants.$inferSelect;
@@ -138,7 +139,8 @@ export function narrowGrant(
         "not_found",
         "There is no such active connection. It may have been stopped already.",
       );
-    const scope = grant.scope.filter((name) => keep.includes(name));
+    const left = grant.scope.filter((name) => keep.includes(name));
+    const scope = [...(await withoutStrays(tx, { resource: grant.resource, scope: left }))];
     if (scope.length === 0) {
       throw new OAuthError("validation_failed", "Keep at least one permission, or stop the app instead.");
     }

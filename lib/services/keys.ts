@@ -5,6 +5,7 @@ import { calculateJwkThumbprint, type JWK } from "jose";
 import { signingKeys } from "@/db/schema/keys";
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import { ID_JAG_TTL } from "@/lib/oauth/id-jag";
 import { deriveKey, open, seal } from "@/lib/secret-key";
 import { record } from "@/lib/services/events";
 import { FEED_TTL } from "./revocation-feed";
@@ -136,6 +137,8 @@ function longestTokenTtl(settings: Context["settings"]): number {
     settings.exchangeTokenTtl,
     settings.txnTokenTtl,
     settings.chainingGrantTtl,
+    settings.idTokenTtl,
+    ID_JAG_TTL,
     FEED_TTL,
   );
 }

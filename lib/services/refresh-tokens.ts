@@ -5,6 +5,7 @@ import { refreshTokens, tokenFamilies } from "@/db/schema/tokens";
 import { users } from "@/db/schema/users";
 import type { Context } from "@/lib/context";
 import { hashSecret, newSecret } from "@/lib/ids";
+import { type RefreshTokenExpiration, refreshTokenExpiration } from "@/lib/oauth/refresh-token-expiration";
 
 export type RefreshToken = typeof refreshTokens.$inferSelect;
 
@@ -23,13 +24,18 @@ type NewRefreshToken = Pick<
   | "instanceJkt"
 > & { familyExpiresAt: Date };
 
-/** A new refresh token and its row; never valid beyond its family (RFC 9700 §4.14.2). */
+/** What an answer says of a refresh token it carries. */
+type Answer = { refresh_token: string } & RefreshTokenExpiration;
+
+/** A new refresh token as its row and in the answer; never valid beyond its family (RFC 9700 §4.14.2). */
 export function mintRefreshToken(ctx: Context, { familyExpiresAt, ...rest }: NewRefreshToken) {
   const token = newSecret("rt_");
   const issuedAt = ctx.now();
   const sliding = issuedAt.getTime() + ctx.settings.refreshTokenTtl * 1000;
   const expiresAt = new Date(Math.min(sliding, familyExpiresAt.getTime()));
-  return { token, row: { ...rest, tokenHash: hashSecret(token), issuedAt, expiresAt } };
+  const ends = { now: issuedAt, tokenExpiresAt: expiresAt, authorizationExpiresAt: familyExpiresAt };
+  const answer: Answer = { refresh_token: token, ...refreshTokenExpiration(ends) };
+  return { answer, row: { ...rest, tokenHash: hashSecret(token), issuedAt, expiresAt } };
 }
 
 /** Stores a refresh token within the caller's transaction. */

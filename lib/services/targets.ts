@@ -1,6 +1,7 @@
 import type { ResourceScope, Role } from "@/db/schema/resources";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import { describeIdentityScope, IDENTITY_SCOPE_NAMES, isIdentityScope } from "@/lib/oauth/identity-scope";
 import { findResource, parseResource, sameResource } from "@/lib/oauth/resource";
 import { intersectScope, unionScope } from "@/lib/oauth/scope";
 import { type Client, isOperatorRegistered } from "./clients";
@@ -50,9 +51,11 @@ function registeredTarget(
   const match = findResource(known, identifier);
   const found = "found" in match ? match.found : onlyOfOrigin(settings, known, identifier);
   if (!found) return undefined;
-  const own = found.resource === settings.serverUrl ? settings.scopesSupported : [];
-  const scopes = [...found.scopes, ...own.map((name) => describeScope({ scopes: [] }, name))];
-  return { resource: found.resource, name: found.name, scopes, registered: true };
+  const { resource, name, scopes } = found;
+  if (resource !== settings.serverUrl) return { resource, name, scopes, registered: true };
+  // Whoever lists them here means what they say of a person, which a person gives and no client has for itself.
+  const own = [...scopes, ...settings.scopesSupported.map((each) => describeScope({ scopes: [] }, each))];
+  return { resource, name, scopes: own.filter((scope) => !isIdentityScope(scope.name)), registered: true };
 }
 
 /** With `AUTHGENT_RESOURCE_MATCH=origin` any path of a host means the one resource registered there. */
@@ -97,8 +100,13 @@ export function grantableScope(ctx: Context, { client, target, asked, role }: As
   const offered = target.scopes.filter((scope) => !role || mayGrant(role, scope));
   const names = offered.map(({ name }) => name);
   const known = unionScope(names, registeredElsewhere(ctx, client, target, asked));
-  const isLimit = client.kind === "static" || client.kind === "agent";
-  return client.scope && isLimit ? intersectScope(known, client.scope) : known;
+  return withinLimit(client, known);
+}
+
+/** What an operator or the agent registry lets a client have is a limit. */
+export function withinLimit({ kind, scope }: Client, names: readonly string[]): readonly string[] {
+  const isLimit = kind === "static" || kind === "agent";
+  return scope && isLimit ? intersectScope(names, scope) : names;
 }
 
 /**
@@ -129,10 +137,10 @@ function registeredElsewhere(
 }
 
 /**
- * Asking for these is no mistake and no power: a refresh token comes anyway (client quirk Q30),
- * and some clients ask every server for the OpenID ones (Q32).
+ * Asking for these is no mistake and no power over a resource: a refresh token comes anyway (client quirk Q30),
+ * and some clients ask every server for the OpenID ones (Q32), which a person may give beside what the resource has.
  */
-const HARMLESS = ["offline_access", "openid", "profile", "email"];
+const HARMLESS = ["offline_access", ...IDENTITY_SCOPE_NAMES];
 
 /** What is asked for beyond the names that are no mistake and no power. */
 export const meantScope = (known: readonly string[], asked: readonly string[]): readonly string[] =>
@@ -160,15 +168,15 @@ export function requestedScope(
 }
 
 /** A scope in words; one nobody described is shown by its name, at medium risk (product decision D30). */
-export function describeScope(target: Pick<Target, "scopes">, name: string): ResourceScope {
-  return (
-    target.scopes.find((scope) => scope.name === name) ?? {
-      name,
-      description: `Use “${name}”`,
-      risk: "medium",
-    }
-  );
-}
+export const describeScope = (target: Pick<Target, "scopes">, name: string): ResourceScope =>
+  target.scopes.find((scope) => scope.name === name) ?? describeIdentityScope(name) ?? undescribedScope(name);
+
+/** A scope whose words are only its name. */
+export const undescribedScope = (name: string): ResourceScope => ({
+  name,
+  description: `Use “${name}”`,
+  risk: "medium",
+});
 
 /** Whether a client that sends `requested` means `resource`; it may repeat the alias or origin it asked with. */
 export async function meansResource(ctx: Context, requested: string, resource: string): Promise<boolean> {

@@ -3,6 +3,7 @@ import type { Db } from "@/db/client";
 import { grants } from "@/db/schema/grants";
 import { accessTokens, tokenFamilies } from "@/db/schema/tokens";
 import { type Context, inTransaction } from "@/lib/context";
+import { secondsUntil } from "@/lib/oauth/refresh-token-expiration";
 import { type Event, eventRow, record } from "./events";
 import type { MintedToken } from "./issuing";
 import type { ReceiptRow } from "./receipts";
@@ -84,6 +85,15 @@ export function newFamily(
     expiresAt: new Date(createdAt.getTime() + ctx.settings.refreshTokenMaxAge * 1000),
   };
 }
+
+/**
+ * Seconds that an access token of a family lives: "Access tokens MUST NOT expire later than the user authorization
+ * expires" (draft-ietf-oauth-refresh-token-expiration-03 §5).
+ */
+export const interactiveTtl = (
+  { settings, now }: Context,
+  { expiresAt }: Pick<TokenFamily, "expiresAt">,
+): number => Math.min(settings.interactiveAccessTokenTtl, secondsUntil(expiresAt, now()));
 
 /** Stores a family within the caller's transaction. */
 export async function storeFamily(tx: Context, family: TokenFamily): Promise<void> {

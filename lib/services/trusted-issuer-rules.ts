@@ -25,7 +25,7 @@ export function registrationProblems(issuer: Registration, serverUrl: string): r
 
 const RULES: readonly Rule[] = [
   ({ issuer }) => {
-    const message = isSpiffe(issuer) ? spiffeProblem(issuer) : nameProblem(issuer);
+    const message = isSpiffe(issuer) ? spiffeProblem(issuer) : issuerNameProblem(issuer);
     return message ? { field: "issuer", message } : undefined;
   },
 
@@ -78,7 +78,7 @@ const spiffeProblem = (issuer: string): string | undefined =>
   SPIFFE_TRUST_DOMAIN.test(issuer) ? undefined : "must be a trust domain such as spiffe://example.org";
 
 /** The name of an issuer is compared to the letter, so it has one spelling (RFC 8414 §2, RFC 3986 §6.2.2.1). */
-function nameProblem(issuer: string): string | undefined {
+export function issuerNameProblem(issuer: string): string | undefined {
   const problem = addressProblem(issuer) ?? issuerProblem(issuer);
   if (problem) return problem;
   return issuer.startsWith(new URL(issuer).origin)

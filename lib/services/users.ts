@@ -247,7 +247,7 @@ export async function consumeSignInLink(ctx: Context, token: string): Promise<Us
 }
 
 /** The e-mail of the admin of a first start without settings, who enters by link. */
-const LINK_ADMIN_EMAIL = "admin@localhost";
+export const LINK_ADMIN_EMAIL = "admin@localhost";
 
 /** Makes the first admin on the first start: from the settings, or in local mode one who enters by link (D14, D16). */
 export function ensureFirstAdmin(ctx: Context): Promise<void> {

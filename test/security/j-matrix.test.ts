@@ -27,6 +27,9 @@ const EXPECTED: Record<string, readonly number[]> = {
   "POST /token/check": [401, 401, 401, 422, 401],
   "GET /tokens/inspect": [401, 401, 401, 422, 401],
   "POST /tokens/inspect": [401, 401, 401, 422, 401],
+  // A token for another resource is none here.
+  "GET /userinfo": [401, 401, 401, 401, 401],
+  "POST /userinfo": [401, 401, 401, 401, 401],
   "POST /receipts": [401, 401, 401, 400, 401],
   "POST /register": [400, 400, 400, 400, 400],
   "GET /register/{client_id}": [401, 401, 401, 401, 401],

@@ -133,15 +133,22 @@ const only = (sent: Sent[], step: WalkRequest["step"]): Sent => {
   return first;
 };
 
+/** Whether a client asks for all the server lists, and with it to know who the person is. */
+const asksWho = ({ authorize }: ClientProfile): boolean => authorize.scope === "catalog";
+
+const named = (scope: string): string[] => scope.split(" ").sort();
+
 /**
- * The scopes that come of a walk: those of the MCP server. In local mode what a client registered is known
- * wherever it asks (product decision D30), so one that registers all the server lists also keeps it.
+ * The scopes that come of a walk: those of the MCP server, and who the person is where that was asked. In local mode
+ * what a client registered is known wherever it asks (product decision D30), so one that registers all the server
+ * lists also keeps it.
  */
-function scopeOf({ registration }: ClientProfile, server: string, sent: Sent[]): string {
+function scopeOf(profile: ClientProfile, server: string, sent: Sent[]): string[] {
+  const { registration } = profile;
   if (!server.startsWith("http:") || registration.kind === "document" || registration.scope !== "catalog")
-    return "mcp:tools";
+    return named(asksWho(profile) ? "mcp:tools openid profile email" : "mcp:tools");
   const { scope } = JSON.parse(only(sent, "registration").answer.body);
-  return scope.replace(" offline_access", "");
+  return named(scope.replace(" offline_access", ""));
 }
 
 describe.each(SERVERS)("$mode", ({ url: server, env }) => {
@@ -158,7 +165,7 @@ describe.each(SERVERS)("$mode", ({ url: server, env }) => {
   it.each(trips)("$name connects, sent back to $redirectUri", async ({ profile, redirectUri }) => {
     const { walked, sent } = await run(profile, server, redirectUri);
     const { iss, aud, client_id, scope, sub } = claimsOf(walked.accessToken);
-    expect({ iss, aud, client_id, scope, sub }).toEqual({
+    expect({ iss, aud, client_id, scope: named(scope), sub }).toEqual({
       iss: server,
       aud: `${server}/mcp`,
       client_id: walked.clientId,
@@ -235,12 +242,16 @@ describe.each(SERVERS)("$mode", ({ url: server, env }) => {
         const { status, headers, body } = only(sent, step).answer;
         expect(status).toBe(200);
         expect(headers.get("cache-control")).toBe("no-store");
-        expect(JSON.parse(body)).toEqual({
+        const { scope, ...answer } = JSON.parse(body);
+        expect(named(scope)).toEqual(scopeOf(profile, server, sent));
+        expect(answer).toEqual({
           access_token: expect.any(String),
           token_type: "Bearer",
           expires_in: 3600,
-          scope: scopeOf(profile, server, sent),
           refresh_token: expect.stringMatching(/^rt_/),
+          refresh_token_timeout: 2_592_000,
+          authorization_expires_in: 7_776_000,
+          ...(asksWho(profile) && { id_token: expect.any(String) }),
         });
       }
     });
@@ -268,13 +279,14 @@ describe("what clients ask for beyond what there is", () => {
   const mcp = "http://localhost:8000/mcp";
 
   it.each([
-    "openid profile email offline_access mcp:tools",
-    "mcp:tools nonsense:write",
-    "openid",
-    "offline_access",
-  ])("Q32: scope=%s comes to what the resource has", async (scope) => {
+    ["openid profile email offline_access mcp:tools", "mcp:tools openid profile email"],
+    ["mcp:tools nonsense:write", "mcp:tools"],
+    ["openid", "mcp:tools openid"],
+    ["profile email", "mcp:tools"],
+    ["offline_access", "mcp:tools"],
+  ])("Q32: scope=%s comes to what the resource has, and who the person is: %s", async (scope, granted) => {
     const app = await c.registerPublic();
-    expect((await c.tokensFor(app, { resource: mcp, scope })).scope).toBe("mcp:tools");
+    expect((await c.tokensFor(app, { resource: mcp, scope })).scope).toBe(granted);
   });
 
   it("Q32: with no scope known at all, the app is told those that are", async () => {

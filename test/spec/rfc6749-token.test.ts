@@ -35,6 +35,8 @@ describe("RFC 6749 OAuth 2.0: the authorization code at the token endpoint", () 
       expires_in: 3600,
       scope: "account:read",
       refresh_token: "",
+      refresh_token_timeout: 2_592_000,
+      authorization_expires_in: 7_776_000,
     });
     expect(tokens.refresh_token).toMatch(/^rt_[\w-]{43}$/);
   });

@@ -25,9 +25,15 @@ describe("RFC 8414 Authorization Server Metadata", () => {
     expect(response.headers.get("cache-control")).toBe("public, max-age=300");
     const { scopes_supported, ...document } = await response.json();
     expect(scopes_supported).toEqual(
-      expect.arrayContaining(["account:read", "mcp:tools", scope, "offline_access"]),
+      expect.arrayContaining([
+        ...["account:read", "mcp:tools", scope],
+        ...["openid", "profile", "email", "offline_access"],
+      ]),
     );
     expect(new Set(scopes_supported).size).toBe(scopes_supported.length);
+    // What the published keys are for: other files of this worker may have made some of another algorithm.
+    const { keys } = await (await c.call("/.well-known/jwks.json")).json();
+    const signing = [...new Set(["ES256", ...keys.map(({ alg }: { alg: string }) => alg)])];
     expect(document).toEqual({
       issuer: ISSUER,
       authorization_endpoint: `${ISSUER}/authorize`,
@@ -60,8 +66,17 @@ describe("RFC 8414 Authorization Server Metadata", () => {
       client_id_metadata_document_supported: true,
       resource_indicators_supported: true,
       request_uri_parameter_supported: false,
+      userinfo_endpoint: `${ISSUER}/userinfo`,
       subject_types_supported: ["public"],
-      id_token_signing_alg_values_supported: ["ES256"],
+      id_token_signing_alg_values_supported: signing,
+      introspection_signing_alg_values_supported: signing,
+      claims_supported: [
+        ...["iss", "sub", "aud", "exp", "iat", "auth_time", "amr", "nonce", "at_hash"],
+        ...["name", "email", "email_verified"],
+      ],
+      claims_parameter_supported: false,
+      identity_chaining_requested_token_types_supported: ["urn:ietf:params:oauth:token-type:id-jag"],
+      refresh_token_expiration_types_supported: ["authorization", "token_timeout"],
     });
   });
 

@@ -31,7 +31,7 @@ export const tokenExchange = defineGrant({
     }
     const requested = requestedToken(params.requested_token_type);
     const reading = { token: params.subject_token, client, jkt };
-    const subject = await readSubjectToken(ctx, params.subject_token_type, reading, requested.subjectTypes);
+    const subject = await readSubjectToken(ctx, params.subject_token_type, reading, requested.subjects);
     const actor = `client:${client.clientId}`;
     const actorToken = await readActorToken(ctx, params, { actor, subject, jkt });
     const scope = params.scope ? parseScope(params.scope) : undefined;

@@ -5,9 +5,16 @@ import type { TokenResponse } from "../grant";
 import { issueAccessToken } from "./access-token";
 import type { ActorToken } from "./actor-token";
 import { issueChainingGrant } from "./chaining-grant";
+import { issueIdJag } from "./id-jag";
 import type { Asked } from "./plan";
-import { DELEGABLE, type SubjectToken } from "./subject-token";
-import { issueTransactionToken, TRANSACTION_SUBJECTS } from "./transaction-token";
+import { SIGN_INS } from "./sign-in-subject";
+import {
+  DELEGABLE,
+  type SubjectToken,
+  type SubjectTokenReaders,
+  TRANSACTION_SUBJECTS,
+} from "./subject-token";
+import { issueTransactionToken } from "./transaction-token";
 
 /** One exchange with everything read that the request sent, nothing decided yet. */
 export type Exchange = {
@@ -22,15 +29,16 @@ export type Exchange = {
 
 /** One kind of token: what it is made of, and what decides about it and issues it. */
 export type RequestedToken = {
-  subjectTypes: readonly string[];
+  subjects: SubjectTokenReaders;
   issue(ctx: Context, exchange: Exchange): Promise<TokenResponse>;
 };
 
 /** What can be asked for (RFC 8693 §2.1). To add one: write its file, add its line. */
 const requestedTokens: Readonly<Record<string, RequestedToken>> = {
-  [TOKEN_TYPES.accessToken]: { subjectTypes: DELEGABLE, issue: issueAccessToken },
-  [TOKEN_TYPES.jwt]: { subjectTypes: DELEGABLE, issue: issueChainingGrant },
-  [TOKEN_TYPES.txnToken]: { subjectTypes: TRANSACTION_SUBJECTS, issue: issueTransactionToken },
+  [TOKEN_TYPES.accessToken]: { subjects: DELEGABLE, issue: issueAccessToken },
+  [TOKEN_TYPES.jwt]: { subjects: DELEGABLE, issue: issueChainingGrant },
+  [TOKEN_TYPES.idJag]: { subjects: SIGN_INS, issue: issueIdJag },
+  [TOKEN_TYPES.txnToken]: { subjects: TRANSACTION_SUBJECTS, issue: issueTransactionToken },
 };
 
 /** Finds what makes the requested kind of token; without a type it is an access token. */

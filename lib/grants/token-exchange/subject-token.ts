@@ -65,30 +65,36 @@ export type Reading = {
 /** Reads one kind of subject token; throws `invalid_request` for one that does not count (RFC 8693 §2.2.2). */
 export type SubjectTokenReader = (ctx: Context, reading: Reading) => Promise<SubjectToken>;
 
-/** The subject token types of this server (RFC 8693 §3). To add one: write its reader, add its line. */
-const readers: Readonly<Record<string, SubjectTokenReader>> = {
+/** What reads the subject tokens of one kind of request, by their type (RFC 8693 §3). */
+export type SubjectTokenReaders = Readonly<Record<string, SubjectTokenReader>>;
+
+/** What an access token or a grant for another domain is made of: "MUST NOT use a transaction token as an OAuth 2.0 Access Token". */
+export const DELEGABLE: SubjectTokenReaders = {
   [TOKEN_TYPES.accessToken]: ownAccessToken,
   [TOKEN_TYPES.jwt]: foreignJwt(ownAccessToken),
   [TOKEN_TYPES.refreshToken]: ownRefreshToken,
   [TOKEN_TYPES.idToken]: foreignIdToken,
-  [TOKEN_TYPES.txnToken]: ownTransactionToken,
 };
 
-/** What an access token or a grant for another domain is made of: "MUST NOT use a transaction token as an OAuth 2.0 Access Token". */
-export const DELEGABLE: readonly string[] = Object.keys(readers).filter(
-  (type) => type !== TOKEN_TYPES.txnToken,
-);
+/** "except the Refresh Token type": what a transaction begins with, or a token of it that is replaced. */
+export const TRANSACTION_SUBJECTS: SubjectTokenReaders = {
+  [TOKEN_TYPES.accessToken]: ownAccessToken,
+  [TOKEN_TYPES.jwt]: foreignJwt(ownAccessToken),
+  [TOKEN_TYPES.idToken]: foreignIdToken,
+  [TOKEN_TYPES.txnToken]: ownTransactionToken,
+};
 
 /** Reads the subject token of a request, by the type the request says it has, if it is one of those accepted. */
 export function readSubjectToken(
   ctx: Context,
   type: string,
   reading: Reading,
-  accepted: readonly string[] = DELEGABLE,
+  accepted: SubjectTokenReaders = DELEGABLE,
 ): Promise<SubjectToken> {
-  const reader = accepted.includes(type) ? readers[type] : undefined;
+  const reader = Object.hasOwn(accepted, type) ? accepted[type] : undefined;
   if (!reader) {
-    throw new OAuthError("invalid_request", `Send subject_token_type as one of: ${accepted.join(", ")}.`);
+    const known = Object.keys(accepted).join(", ");
+    throw new OAuthError("invalid_request", `Send subject_token_type as one of: ${known}.`);
   }
   return reader(ctx, reading);
 }
@@ -144,7 +150,7 @@ export async function verified(ctx: Context, token: string, parameter: "subject_
 }
 
 /** A refresh token of the client's own: read, not used up; what is issued ends with its family. */
-async function ownRefreshToken(ctx: Context, { token, client }: Reading): Promise<SubjectToken> {
+export async function ownRefreshToken(ctx: Context, { token, client }: Reading): Promise<SubjectToken> {
   const state = await findRefreshToken(ctx, token);
   const usable =
     state?.token.clientId === client.clientId && !state.token.usedAt && isRefreshTokenLive(ctx.now(), state);

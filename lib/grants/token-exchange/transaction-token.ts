@@ -22,14 +22,6 @@ import type { Exchange } from "./requested-token";
 import type { SubjectToken } from "./subject-token";
 import { byName } from "./target";
 
-/** "except the Refresh Token type": what a transaction begins with, or a token of it that is replaced. */
-export const TRANSACTION_SUBJECTS: readonly string[] = [
-  TOKEN_TYPES.accessToken,
-  TOKEN_TYPES.jwt,
-  TOKEN_TYPES.idToken,
-  TOKEN_TYPES.txnToken,
-];
-
 /** Issues a transaction token, or one that replaces another (draft-ietf-oauth-transaction-tokens-11). */
 export async function issueTransactionToken(ctx: Context, exchange: Exchange): Promise<TokenResponse> {
   const { asked, subject, address } = exchange;

@@ -40,7 +40,7 @@ export function databaseKeys(ctx: Pick<Context, "db" | "settings" | "now">): Key
     async sign(typ, claims) {
       const { signing } = await current();
       if (!signing) throw new Error("No key is active: call ensureKeys before the first token");
-      return signCompactJws(signing, typ, claims);
+      return signCompactJws(signing, typ, typeof claims === "function" ? claims(signing.alg) : claims);
     },
 
     async jwks() {
