@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { grants } from "@/db/schema/grants";
 import { users } from "@/db/schema/users";
 import { issueCsrfToken } from "@/lib/http/csrf";
+import { GRANT_TYPES, TOKEN_TYPES } from "@/lib/oauth/token-types";
 import { narrowGrant, stopGrant } from "@/lib/services/grants";
 import { JWKS_MAX_AGE, rotateKeys } from "@/lib/services/keys";
 import { type App, basic, type Person, refusalOf, type Tokens, tokensOf } from "@/test/support/client";
@@ -185,6 +186,34 @@ describe("129: credentials that are not access tokens", () => {
     ])
       verdicts.push(await judge(value));
     expect(verdicts).toEqual(new Array(8).fill(DEAD));
+  });
+
+  it("an ID token and an introspection response open nothing, whatever they are sent as", async () => {
+    const { id_token = "" } = await s.c.tokensFor(app, { scope: "openid" }, { person: ada });
+    const accept = { accept: "application/token-introspection+jwt" };
+    const asked = await s.c.form("/introspect", { token: tokens.access_token }, { ...s.operator, ...accept });
+    const exchanger = await s.createService({ grant_types: [GRANT_TYPES.tokenExchange], scope: "mcp:tools" });
+    for (const jwt of [id_token, await asked.text()]) {
+      expect(await judge(jwt)).toEqual(DEAD);
+      const userinfo = await s.c.call("/userinfo", { headers: { authorization: `Bearer ${jwt}` } });
+      expect(await refusalOf(userinfo)).toEqual({ status: 401, error: "invalid_token" });
+      for (const type of Object.values(TOKEN_TYPES)) {
+        const fields = {
+          grant_type: GRANT_TYPES.tokenExchange,
+          subject_token: jwt,
+          subject_token_type: type,
+        };
+        expect(await refusalOf(await s.c.token(exchanger, fields))).toEqual({
+          status: 400,
+          error: "invalid_request",
+        });
+      }
+    }
+  });
+
+  it("a token that says it is an access token, with the claims of an ID token, is none", async () => {
+    const { id_token = "" } = await s.c.tokensFor(app, { scope: "openid" }, { person: ada });
+    expect(await judge(signer.sign(claimsOf(id_token), { typ: "at+jwt" }))).toEqual(DEAD);
   });
 
   it("a refresh token opens no resource", async () => {

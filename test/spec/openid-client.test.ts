@@ -2,7 +2,7 @@ import * as client from "openid-client";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GRANT_TYPES, TOKEN_TYPES } from "@/lib/oauth/token-types";
 import { createTrustedIssuer } from "@/lib/services/trusted-issuers";
-import { connect } from "@/test/support/client";
+import { approvalOf, connect, newBrowser, type Person } from "@/test/support/client";
 import { unique } from "@/test/support/context";
 import { delegation, type TestAgent } from "@/test/support/delegation";
 import { foreignIssuer } from "@/test/support/foreign-issuer";
@@ -49,6 +49,14 @@ const configuredAs = (agent: TestAgent) =>
     execute: [client.allowInsecureRequests],
   });
 
+/** The person's part: opens the address the library made, signs in, allows. */
+async function answeredBy(url: URL, from: { person: Person; browser: string }): Promise<URL> {
+  const c = connect(server.t);
+  const asked = await c.call(`${url.pathname}${url.search}`, { headers: c.cookies(from) });
+  const answered = await c.consent(approvalOf(asked) ?? "", from);
+  return new URL(answered.headers.get("location") ?? "");
+}
+
 /** What an enterprise says of its person, for a client at a resource. */
 function assertion(agent: TestAgent, typ: string, more: Record<string, unknown> = {}): Promise<string> {
   const iat = Math.floor(server.t.ctx.now().getTime() / 1000);
@@ -73,6 +81,38 @@ const refusal = (request: Promise<unknown>) =>
   );
 
 describe("interoperability with openid-client, over real HTTP", () => {
+  it.each(["a secret", "none"])(
+    "OIDC Core §3.1: signs a person in with %s, asks who, and refreshes",
+    async (proof) => {
+      const c = connect(server.t);
+      const app = await (proof === "none" ? c.registerPublic() : c.registerConfidential());
+      const auth = app.secret ? client.ClientSecretBasic(app.secret) : client.None();
+      const execute = [client.allowInsecureRequests, client.enableNonRepudiationChecks];
+      const config = await client.discovery(new URL(server.url), app.clientId, undefined, auth, { execute });
+      const [pkceCodeVerifier, expectedState] = [client.randomPKCECodeVerifier(), client.randomState()];
+      const [expectedNonce, maxAge] = [client.randomNonce(), 300];
+      const url = client.buildAuthorizationUrl(config, {
+        redirect_uri: app.redirectUri,
+        scope: "openid profile email",
+        code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier),
+        code_challenge_method: "S256",
+        state: expectedState,
+        nonce: expectedNonce,
+        max_age: String(maxAge),
+      });
+      const from = { person: await c.signIn(), browser: newBrowser() };
+      const checks = { pkceCodeVerifier, expectedState, expectedNonce, maxAge, idTokenExpected: true };
+      const tokens = await client.authorizationCodeGrant(config, await answeredBy(url, from), checks);
+      const { id, name, email } = from.person.user;
+      const told = { sub: `user:${id}`, name, email, email_verified: true };
+      expect(tokens.claims()).toMatchObject({ ...told, nonce: expectedNonce });
+      expect(await client.fetchUserInfo(config, tokens.access_token, `user:${id}`)).toEqual(told);
+      const fresh = await client.refreshTokenGrant(config, tokens.refresh_token ?? "");
+      expect(fresh.claims()).toMatchObject(told);
+      await expect(client.fetchUserInfo(config, fresh.access_token, "user:somebody")).rejects.toThrow();
+    },
+  );
+
   it("RFC 8693 §2: exchanges a token, and reads a refusal", async () => {
     const [orchestrator, search] = [await d.createAgent(["read", "write"]), await d.createAgent(["read"])];
     const own = await client.clientCredentialsGrant(await configuredAs(orchestrator), {

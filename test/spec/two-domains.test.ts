@@ -1,16 +1,11 @@
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openDatabase } from "@/db/client";
-import { migrate } from "@/db/migrate";
-import { answer } from "@/lib/http/routes";
 import { verifyChain } from "@/lib/oauth/chain-proof";
 import { TOKEN_TYPES } from "@/lib/oauth/token-types";
-import { sendWebResponse, toWebRequest } from "@/server/node-http";
 import { type App, type Connection, connect, tokensOf } from "@/test/support/client";
-import { type TestContext, testContext } from "@/test/support/context";
+import type { TestContext } from "@/test/support/context";
 import { delegation, type TestAgent } from "@/test/support/delegation";
 import { unchanged } from "@/test/support/digest";
+import { ownDomain } from "@/test/support/own-domain";
 import { type PublicServer, publicServer } from "@/test/support/public-server";
 import { claimsOf } from "@/test/support/signer";
 import { createRedeemer, redeem, refusal } from "@/test/support/trusted-assertions";
@@ -18,8 +13,7 @@ import { createRedeemer, redeem, refusal } from "@/test/support/trusted-assertio
 const B = "https://auth.example.com";
 
 /** Domain A has a database, people and keys of its own, and publishes the keys on a port. */
-let server: Server;
-let closeA: () => Promise<void>;
+let domain: Awaited<ReturnType<typeof ownDomain>>;
 let issuerA: string;
 let tA: TestContext;
 let a: Connection;
@@ -30,20 +24,8 @@ let app: App;
 let resource: string;
 
 beforeAll(async () => {
-  server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  issuerA = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const url = "pglite://memory";
-  const opened = await openDatabase(url);
-  await migrate(opened.db);
-  closeA = opened.close;
-  const env = { AUTHGENT_SERVER_URL: issuerA, AUTHGENT_TRUSTED_CHAINING_TARGETS: B };
-  tA = await testContext({ env, database: { url, ...opened } });
-  server.on("request", async (incoming, outgoing) => {
-    const peer = { socketAddress: incoming.socket.remoteAddress ?? "" };
-    const response = await answer(tA.ctx, await toWebRequest(incoming, issuerA), peer);
-    await sendWebResponse(response ?? new Response(null, { status: 404 }), outgoing);
-  });
+  domain = await ownDomain({ AUTHGENT_TRUSTED_CHAINING_TARGETS: B });
+  ({ t: tA, url: issuerA } = domain);
   a = connect(tA);
   planner = await delegation(a).createAgent(["orders:read", "orders:write"]);
 
@@ -52,11 +34,7 @@ beforeAll(async () => {
   app = await createRedeemer(b, { scope: "orders:read orders:write" });
 });
 
-afterAll(async () => {
-  server.close();
-  server.closeAllConnections();
-  await closeA();
-});
+afterAll(() => domain.close());
 
 /** A grant of A for B, which the planner gets for a person of A. */
 async function grantOf(scope: string, subject = personToken(scope)): Promise<string> {

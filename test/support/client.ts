@@ -26,6 +26,9 @@ export type Tokens = {
   token_type: string;
   expires_in: number;
   scope: string;
+  id_token?: string;
+  refresh_token_timeout?: number;
+  authorization_expires_in?: number;
 };
 
 /** An authorization code, and what redeems it. */

@@ -8,7 +8,7 @@ import { ID_JAG_TTL, ID_JAG_TYPE, idJagClaims } from "@/lib/oauth/id-jag";
 import { parseResource, sameResource } from "@/lib/oauth/resource";
 import { formatScope, narrowScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES, TOKEN_TYPES } from "@/lib/oauth/token-types";
-import { findAgentByClientRecently } from "@/lib/services/agents";
+import { findAgentByClientRecently } from "@/lib/services/agent-lookup";
 import { touchClient } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { touchGrantUse } from "@/lib/services/grants";

@@ -1,4 +1,4 @@
-import { createLocalJWKSet, jwtVerify } from "jose";
+import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from "jose";
 import { beforeEach, describe, expect, it } from "vitest";
 import { signingKeys } from "@/db/schema/keys";
 import type { Context } from "@/lib/context";
@@ -53,6 +53,11 @@ describe("signing with the keys of the database", () => {
       expect([payload, protectedHeader.alg]).toEqual([{ sub: "agnt_1" }, signingAlgorithm]);
     },
   );
+
+  it("makes claims that depend on the algorithm when it is known", async () => {
+    const token = await keys.sign("JWT", (alg) => ({ alg }));
+    expect(decodeJwt(token).alg).toBe(decodeProtectedHeader(token).alg);
+  });
 
   it("publishes no private part (RFC 7517 §9.2)", async () => {
     const members = (await keys.jwks()).keys.flatMap((jwk) => Object.keys(jwk));
