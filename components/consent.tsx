@@ -25,6 +25,10 @@ export type ConsentView = {
   verification: Verification;
   redirect: Redirect;
   resource: { name: string; identifier: string };
+  /** The app only wants to know who the person is. */
+  isSignIn: boolean;
+  /** Other servers that the app may show this sign-in to; the operator said so. */
+  signsInAt: readonly string[];
   scopes: readonly AskedScope[];
   /** How many times access may be passed on to other agents; leave out when it may not. */
   delegationHops?: number;
@@ -48,7 +52,15 @@ export function Consent(view: ConsentView) {
     <form className="full" action={`/approve/${encodeURIComponent(view.id)}/decision`} method="post">
       <input type="hidden" name="csrf" value={view.csrf} />
       <h1>
-        Allow <ClientText text={app} /> to use <ClientText text={resource.name} /> for you?
+        {view.isSignIn ? (
+          <>
+            Allow <ClientText text={app} /> to sign you in?
+          </>
+        ) : (
+          <>
+            Allow <ClientText text={app} /> to use <ClientText text={resource.name} /> for you?
+          </>
+        )}
       </h1>
       {view.error && (
         <p className="lead marked danger" id="consent-error" role="alert">
@@ -68,15 +80,19 @@ export function Consent(view: ConsentView) {
             <VerificationLine verification={view.verification} now={now} />
           </dd>
         </div>
-        <div className="fact">
-          <dt className="side">Access to</dt>
-          <dd>
-            <strong>
-              <ClientText text={resource.name} />
-            </strong>{" "}
-            <code className="aside">{resource.identifier}</code>
-          </dd>
-        </div>
+        {view.isSignIn ? (
+          <WhoYouAre person={view.person} />
+        ) : (
+          <div className="fact">
+            <dt className="side">Access to</dt>
+            <dd>
+              <strong>
+                <ClientText text={resource.name} />
+              </strong>{" "}
+              <code className="aside">{resource.identifier}</code>
+            </dd>
+          </div>
+        )}
         <div className="fact">
           <dt className="side">Sends you to</dt>
           <dd>
@@ -85,13 +101,7 @@ export function Consent(view: ConsentView) {
         </div>
       </dl>
 
-      <p className="asked">
-        {isAllAllowed(view)
-          ? "It asks to do this, and you already allow all of it."
-          : view.error
-            ? "It asks to do this. Tick what you want to give."
-            : "It asks to do this. Untick what you would rather not give."}
-      </p>
+      <p className="asked">{askedText(view)}</p>
       <div className="facts">
         <ScopeChoices scopes={view.scopes} />
       </div>
@@ -118,11 +128,30 @@ export function Consent(view: ConsentView) {
             </dd>
           </div>
         )}
+        {view.signsInAt.length > 0 && (
+          <div className="fact">
+            <dt className="side">Shown to</dt>
+            <dd>
+              It may also show who you are to{" "}
+              {view.signsInAt.map((host, index) => (
+                <span key={host}>
+                  {index > 0 && ", "}
+                  <strong>
+                    <bdi>{host}</bdi>
+                  </strong>
+                </span>
+              ))}
+              , as your administrator set up.
+            </dd>
+          </div>
+        )}
         <div className="fact">
           <dt className="side">To stop it</dt>
           <dd>
-            Any time at <a href="/me">My agents</a>. It gets nothing new from then on; a service that does not
-            ask us may let it in for up to {view.letInFor} more.
+            Any time at <a href="/me">My agents</a>.{" "}
+            {view.isSignIn
+              ? "It learns nothing new from then on. What it knows by then, it may keep."
+              : `It gets nothing new from then on; a service that does not ask us may let it in for up to ${view.letInFor} more.`}
           </dd>
         </div>
       </dl>
@@ -134,6 +163,35 @@ export function Consent(view: ConsentView) {
 
 const isAllAllowed = ({ scopes }: ConsentView): boolean =>
   scopes.length > 0 && scopes.every(({ status }) => status === "already-allowed");
+
+/** What was asked for, and what to do about it. */
+function askedText(view: ConsentView): string {
+  const asks = view.isSignIn ? "It asks to know this" : "It asks to do this";
+  if (isAllAllowed(view)) return `${asks}, and you already allow all of it.`;
+  if (view.error) return `${asks}. Tick what you want to give.`;
+  return view.scopes.some(({ status }) => status === "asked")
+    ? `${asks}. Untick what you would rather not give.`
+    : `${asks}.`;
+}
+
+function WhoYouAre({ person: { name, email } }: { person: Person }) {
+  return (
+    <div className="fact">
+      <dt className="side">You are</dt>
+      <dd>
+        <strong>
+          <bdi>{name}</bdi>
+        </strong>
+        {email !== name && (
+          <>
+            {" "}
+            <bdi className="aside">{email}</bdi>
+          </>
+        )}
+      </dd>
+    </div>
+  );
+}
 
 function RedirectLines({ redirect }: { redirect: Redirect }) {
   switch (redirect.kind) {

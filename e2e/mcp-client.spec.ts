@@ -1,10 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer } from "node:net";
 import { expect, type Page, test } from "@playwright/test";
 import { type Agent, type ConnectOptions, connectAgent } from "./support/mcp-client";
 import { ADMIN, ADMIN_ENV, allow, stop } from "./support/person";
-import { type RunningServer, startServer } from "./support/server";
+import { freePort, type RunningServer, startServer } from "./support/server";
 
 const STOPPED_HERE =
   "The token was revoked: the person stopped this app, or it was signed out. Connect again.";
@@ -235,13 +234,4 @@ async function startNotes(mode: "live" | "offline", issuer: string): Promise<Not
       await once(child, "exit");
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const address = probe.address();
-  probe.close();
-  if (address === null || typeof address === "string") throw new Error("The system gave no port.");
-  return address.port;
 }

@@ -12,6 +12,7 @@ import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import type { Approval } from "@/lib/services/approvals";
 import { type Client, findClient } from "@/lib/services/clients";
 import { findStandingGrant } from "@/lib/services/grants";
+import { identityGranted } from "@/lib/services/identity";
 import type { SignedIn } from "@/lib/services/sessions";
 import { resolveTarget, scopeOfRole, type Target } from "@/lib/services/targets";
 
@@ -26,6 +27,12 @@ export async function consentView(
   const client = await findClient(ctx, clientId);
   if (client?.status !== "active") return undefined;
   const target = await resolveTarget(ctx, client, request.resource);
+  const scopes = await askedScopes(ctx, { approval, by, nothingTicked, target });
+  const identity = await identityGranted(ctx, {
+    resource: target.resource,
+    scope: scopes.map(({ name }) => name),
+  });
+  const isSignIn = identity.length > 0 && identity.length === scopes.length;
   const { name, kind, verifiedHost, registeredAt } = approval.client;
   return {
     id,
@@ -34,11 +41,15 @@ export async function consentView(
     verification: verificationOf({ kind, host: verifiedHost, registeredAt: new Date(registeredAt) }),
     redirect: redirectOf(request.redirectUri),
     resource: { name: target.name, identifier: target.resource },
-    scopes: await askedScopes(ctx, { approval, by, nothingTicked, target }),
+    isSignIn,
+    signsInAt: identity.length > 0 ? client.idJagTargets.map(({ issuer }) => new URL(issuer).host) : [],
+    scopes: isSignIn ? scopes.map(neededForTheRest) : scopes,
     duration: durationOf(ctx, client),
-    ...(client.grantTypes.includes(GRANT_TYPES.tokenExchange) && {
-      delegationHops: ctx.settings.maxDelegationDepth,
-    }),
+    // Who a person is cannot be passed on by an exchange.
+    ...(!isSignIn &&
+      client.grantTypes.includes(GRANT_TYPES.tokenExchange) && {
+        delegationHops: ctx.settings.maxDelegationDepth,
+      }),
     letInFor: lengthOfTime(ctx.settings.interactiveAccessTokenTtl),
     asksAgain: kind === "static" ? "for-more" : "always",
     person: by.user,
@@ -74,6 +85,12 @@ async function askedScopes(
     ...(nothingTicked ? { ticked: false } : {}),
   }));
 }
+
+/** Without `openid` an app learns nothing at all: it is no choice where something else is asked with it. */
+const neededForTheRest = (scope: AskedScope, _: number, { length }: readonly AskedScope[]): AskedScope =>
+  scope.name === "openid" && scope.status === "asked" && length > 1
+    ? { ...scope, status: "required" }
+    : scope;
 
 const DAY = 86_400;
 
