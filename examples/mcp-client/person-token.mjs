@@ -4,12 +4,18 @@ import { createServer } from "node:http";
 import { parseArgs } from "node:util";
 
 /**
- * An access token for a person, to try things with by hand: registers an app that keeps no secret, sends the person
- * to a browser, and prints nothing but the token to stdout (RFC 8252).
+ * A token for a person, to try things with by hand: registers an app that keeps no secret, or is the one of `--client
+ * ID:SECRET`, sends the person to a browser, and prints nothing but the token to stdout (RFC 8252). It is the access
+ * token, or with `--id-token` the ID token.
  */
 const text = { type: "string" };
-const { server: origin = "http://localhost:8000", ...asked } = parseArgs({
-  options: { server: text, scope: text, resource: text },
+const {
+  server: origin = "http://localhost:8000",
+  client: known,
+  "id-token": wantsIdToken,
+  ...asked
+} = parseArgs({
+  options: { server: text, scope: text, resource: text, client: text, "id-token": { type: "boolean" } },
 }).values;
 
 /** The members of an answer; throws the error that it is instead. */
@@ -26,17 +32,19 @@ listener.listen(0, "127.0.0.1");
 await once(listener, "listening");
 const redirectUri = `http://127.0.0.1:${listener.address().port}/callback`;
 
-const { client_id } = await ask(server.registration_endpoint, {
-  method: "POST",
-  headers: { "content-type": "application/json" },
-  body: JSON.stringify({
-    client_name: "Terminal",
-    redirect_uris: [redirectUri],
-    grant_types: ["authorization_code"],
-    token_endpoint_auth_method: "none",
-    scope: asked.scope,
-  }),
-});
+const register = async () =>
+  ask(server.registration_endpoint, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({
+      client_name: "Terminal",
+      redirect_uris: [redirectUri],
+      grant_types: ["authorization_code"],
+      token_endpoint_auth_method: "none",
+      scope: asked.scope,
+    }),
+  });
+const [client_id, secret] = known?.split(":") ?? [(await register()).client_id];
 
 const client = { client_id, redirect_uri: redirectUri };
 const [state, verifier] = [randomBytes(32), randomBytes(32)].map((bytes) => bytes.toString("base64url"));
@@ -68,8 +76,9 @@ listener.close();
 if (answer.get("iss") !== server.issuer) throw new Error("The answer comes from another server.");
 if (!answer.has("code")) throw new Error(answer.get("error_description") ?? answer.get("error"));
 
-const { access_token } = await ask(server.token_endpoint, {
+const tokens = await ask(server.token_endpoint, {
   method: "POST",
+  headers: secret ? { authorization: `Basic ${btoa(`${client_id}:${secret}`)}` } : {},
   body: new URLSearchParams({
     ...client,
     grant_type: "authorization_code",
@@ -77,4 +86,7 @@ const { access_token } = await ask(server.token_endpoint, {
     code_verifier: verifier,
   }),
 });
-console.log(access_token);
+const token = wantsIdToken ? tokens.id_token : tokens.access_token;
+if (!token)
+  throw new Error("There is no ID token. Ask with --scope openid, and let the app know who you are.");
+console.log(token);
