@@ -44,5 +44,5 @@ export type Context = {
 
 /** Runs work in one transaction: what it changes and the events it records commit together or not at all. */
 export function inTransaction<T>(ctx: Context, work: (tx: Context) => Promise<T>): Promise<T> {
-  return ctx.db.transaction((db) => work({ ...ctx, db }));
+  return ctx.db.transaction((db) => work({ ...ctx, db, recent: ctx.recent.withinTransaction }));
 }

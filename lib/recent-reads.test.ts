@@ -1,4 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { listResourcesRecently } from "@/lib/services/resources";
+import { testContext } from "@/test/support/context";
+import { inTransaction } from "./context";
 import { recentReads } from "./recent-reads";
 
 function counting<T>(value: T) {
@@ -51,6 +54,26 @@ describe("recent reads", () => {
     await recent.read("a", async () => "old");
     recent.forget("a");
     expect(await recent.read("a", async () => "new")).toBe("new");
+  });
+
+  it("inside a transaction what is known serves, and what is not is read each time and not remembered", async () => {
+    const recent = recentReads(() => new Date(0));
+    const { withinTransaction } = recent;
+    expect(await withinTransaction.read("a", async () => "uncommitted")).toBe("uncommitted");
+    expect(await recent.read("a", async () => "committed")).toBe("committed");
+    expect(await withinTransaction.read("a", async () => "unread")).toBe("committed");
+  });
+
+  it("inside a transaction no read of another request is waited for: it may wait for the transaction", async () => {
+    const { ctx, advance } = await testContext();
+    advance(5);
+    const outside: Promise<unknown>[] = [];
+    const found = await inTransaction(ctx, async (tx) => {
+      await tx.db.execute("select 1");
+      outside.push(listResourcesRecently(ctx));
+      return listResourcesRecently(tx);
+    });
+    expect([found.length > 0, await outside[0]]).toEqual([true, found]);
   });
 
   it("holds a bounded number of entries", async () => {

@@ -4,13 +4,19 @@ export type RecentReads = {
   read<T>(key: string, load: () => Promise<T | undefined>): Promise<T | undefined>;
   /** Drops what is remembered, after changing it here. */
   forget(key: string): void;
+  /**
+   * The same memory for use inside a transaction: what is known serves, and everything else is read by the transaction
+   * itself. Another request's read may wait for this very transaction to end, and what a transaction reads is not for
+   * others to remember before it commits.
+   */
+  readonly withinTransaction: RecentReads;
 };
 
 /** A revocation has to bite within a second on every instance (product decision D25). */
 const MAX_AGE_MS = 1000;
 const MAX_ENTRIES = 10_000;
 
-type Entry = { at: number; value: Promise<unknown> };
+type Entry = { at: number; value: Promise<unknown>; isRead: boolean };
 
 /** Makes the memory of one instance; concurrent reads of one key are one read. */
 export function recentReads(now: () => Date): RecentReads {
@@ -24,16 +30,33 @@ export function recentReads(now: () => Date): RecentReads {
     if (oldest !== undefined) entries.delete(oldest);
   }
 
+  const fresh = (key: string): Entry | undefined => {
+    const known = entries.get(key);
+    return known && now().getTime() - known.at < MAX_AGE_MS ? known : undefined;
+  };
+  const forget = (key: string) => void entries.delete(key);
+
+  const withinTransaction: RecentReads = {
+    async read<T>(key: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
+      const known = fresh(key);
+      return known?.isRead ? ((await known.value) as T | undefined) : load();
+    },
+    forget,
+    get withinTransaction() {
+      return withinTransaction;
+    },
+  };
+
   return {
     async read<T>(key: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
-      const at = now().getTime();
-      const known = entries.get(key);
-      if (known && at - known.at < MAX_AGE_MS) return (await known.value) as T | undefined;
+      const known = fresh(key);
+      if (known) return (await known.value) as T | undefined;
       // A query of Drizzle's runs anew each time it is awaited; a promise of our own runs it once.
-      const entry = { at, value: Promise.resolve(load()) };
+      const entry = { at: now().getTime(), value: Promise.resolve(load()), isRead: false };
       remember(key, entry);
       try {
         const value = await entry.value;
+        entry.isRead = true;
         if (value === undefined) entries.delete(key);
         return value;
       } catch (error) {
@@ -41,6 +64,7 @@ export function recentReads(now: () => Date): RecentReads {
         throw error;
       }
     },
-    forget: (key) => void entries.delete(key),
+    forget,
+    withinTransaction,
   };
 }
