@@ -425,7 +425,7 @@ describe("what the operator registers: POST /clients, PATCH /clients/one", () =>
     });
     expect(event).toMatchObject({
       actor: "operator",
-      data: { idJagTargets: [{ issuer: SOMEWHERE, knownAs: "y" }] },
+      data: { changed: ["idJagTargets"], idJagTargets: [{ issuer: SOMEWHERE, knownAs: "y" }] },
     });
     const both = await (await patch(client_id, { id_jag_targets: [], status: "disabled" })).json();
     expect([both.id_jag_targets, both.status]).toEqual([[], "disabled"]);

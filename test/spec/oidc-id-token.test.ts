@@ -150,6 +150,21 @@ describe("OpenID Connect Core §3.1: an app signs a person in", () => {
     expect(Number(iat) - Number(auth_time)).toBe(50);
   });
 
+  it("§3.1.2.1: prompt=none signs in whom the app knows, and asks for no more than that", async () => {
+    const from = { person: await s.c.signIn(), browser: newBrowser() };
+    await signedIn({ scope: "openid profile" }, from);
+    const silently = async (scope: string) => {
+      const request = s.c.requestOf(app, { scope, prompt: "none" });
+      const location = (await s.c.authorize(request, from)).headers.get("location") ?? "";
+      const { searchParams } = new URL(location);
+      return searchParams.has("code") ? "code" : searchParams.get("error");
+    };
+    expect([await silently("openid profile"), await silently("openid email")]).toEqual([
+      "code",
+      "consent_required",
+    ]);
+  });
+
   it("RFC 9449 §5: an access token that is bound to a key changes nothing of the ID token", async () => {
     const key = await keyHolder(s);
     const answer = await key.tokensFor(app, { scope: "openid" }, { person: ada });

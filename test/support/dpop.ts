@@ -17,6 +17,8 @@ type Proof = {
   header?: Json;
 };
 
+export type KeyHolder = Awaited<ReturnType<typeof keyHolder>>;
+
 /** The base64url SHA-256 of an access token (RFC 9449 §4.2). */
 export const athOf = (accessToken: string): string =>
   createHash("sha256").update(accessToken).digest("base64url");
