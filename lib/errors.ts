@@ -28,10 +28,10 @@ export const ERRORS = {
   invalid_request_uri: { status: 400, spec: "RFC 9126 §4" },
   // RFC 9396
   invalid_authorization_details: { status: 400, spec: "RFC 9396 §5" },
-  // draft-ietf-oauth-attestation-based-client-auth-11 §6.2
-  use_attestation_challenge: { status: 400, spec: "draft-ietf-oauth-attestation-based-client-auth-11 §6.2" },
-  use_fresh_attestation: { status: 400, spec: "draft-ietf-oauth-attestation-based-client-auth-11 §6.2" },
-  invalid_client_attestation: { status: 400, spec: "draft-ietf-oauth-attestation-based-client-auth-11 §6.2" },
+  // draft-ietf-oauth-attestation-based-client-auth-11 §7.4
+  use_attestation_challenge: { status: 400, spec: "draft-ietf-oauth-attestation-based-client-auth-11 §6.1" },
+  use_fresh_attestation: { status: 400, spec: "draft-ietf-oauth-attestation-based-client-auth-11 §7.4" },
+  invalid_client_attestation: { status: 400, spec: "draft-ietf-oauth-attestation-based-client-auth-11 §7.4" },
   // OpenID Connect Core §3.1.2.6
   login_required: { status: 400, spec: "OIDC Core §3.1.2.6" },
   consent_required: { status: 400, spec: "OIDC Core §3.1.2.6" },

@@ -67,6 +67,8 @@ describe("defaults", () => {
         providerTimeout: 10,
         requireDpop: false,
         dpopNonce: "optional",
+        attestationChallenge: "optional",
+        attestationMaxAge: 86_400,
         dpopChainPolicy: "strict",
         requirePar: false,
         parTtl: 60,

@@ -17,6 +17,8 @@ export type StoredAuthorizationRequest = {
   authorizationDetails?: readonly AuthorizationDetail[] | undefined;
   /** Thumbprint of the key that the code is to be redeemed with (RFC 9449 §10). */
   dpopJkt?: string | undefined;
+  /** Thumbprint of the instance of the client that asked (draft-ietf-oauth-attestation-based-client-auth-11 §10.4). */
+  instanceJkt?: string | undefined;
 };
 
 /** What the person was shown of the client; the decision stands on this, not on a later version of it. */

@@ -92,7 +92,7 @@ export const refreshTokens = pgTable(
      * key again (RFC 9449 §5), a confidential one some key.
      */
     jkt: text(),
-    /** Thumbprint of the instance it was issued to (draft-ietf-oauth-attestation-based-client-auth-11 §11.1). */
+    /** Thumbprint of the instance it was issued to (draft-ietf-oauth-attestation-based-client-auth-11 §10.3). */
     instanceJkt: text(),
     authTime: timestamp({ withTimezone: true }).notNull(),
     amr: text().array().notNull(),

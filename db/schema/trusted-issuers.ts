@@ -1,7 +1,7 @@
 import { jsonb, pgTable, text, timestamp } from "drizzle-orm/pg-core";
 
 /** What the assertions of an issuer are accepted as. */
-export type TrustPurpose = "id_token" | "id_jag" | "chaining" | "workload";
+export type TrustPurpose = "id_token" | "id_jag" | "chaining" | "workload" | "client_auth";
 
 /** How the issuer's people become ours. */
 export type PeopleRule = {
@@ -11,7 +11,7 @@ export type PeopleRule = {
   allowedDomains: string[];
 };
 
-/** Workloads whose claims are these act as this agent. A `*` at the end of a value stands for the rest. */
+/** Workloads whose claims are these act as this agent, and instances that are attested with them are this client's. A `*` at the end of a value stands for the rest. */
 export type WorkloadRule = {
   claims: Record<string, string>;
   clientId: string;

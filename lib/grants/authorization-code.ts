@@ -54,6 +54,7 @@ export const authorizationCode = defineGrant({
     }
     await checkVerifier(ctx, code, params.code_verifier);
     checkKey(code, jkt);
+    checkInstance(code, request.instanceJkt);
     const scope = [...(await remainingScope(ctx, code))];
     return (await redeem(ctx, { ...code, scope }, request)) ?? refuseReplay(ctx, code, address);
   },
@@ -92,6 +93,15 @@ function checkKey({ dpopJkt }: AuthorizationCode, jkt: string | undefined): void
   if (jkt === undefined)
     throw new OAuthError("invalid_dpop_proof", "Send a DPoP proof: this code is bound to a key.");
   throw new OAuthError("invalid_grant", "This code is bound to another key than the DPoP proof's.");
+}
+
+/**
+ * "proving binding of the authorization_code to the Client Instance involves using the client attestation mechanism"
+ * (draft-ietf-oauth-attestation-based-client-auth-11 §10.4).
+ */
+function checkInstance({ instanceJkt }: AuthorizationCode, proven: string | undefined): void {
+  if (instanceJkt === null || instanceJkt === proven) return;
+  throw new OAuthError("invalid_grant", "This code was asked for by another instance of the client.");
 }
 
 /** What is left of the code's scope: the person may have narrowed or stopped the app since they answered. */

@@ -15,6 +15,7 @@ export type TokenRequest<Params> = {
     | "private_key_jwt"
     | "spiffe_jwt"
     | "attest_jwt_client_auth"
+    | "attest_jwt_client_auth_dpop"
     | "assertion";
   /** Thumbprint of the instance of the client, where it proved to be a certain one. */
   instanceJkt?: string | undefined;

@@ -132,7 +132,9 @@ async function rotate(
     ...kept,
     authorizationDetails: token.authorizationDetails,
     jkt: request.jkt ?? null,
-    instanceJkt: token.instanceJkt,
+    // "Authorization servers issuing a refresh token in response to a token request using the client attestation
+    // mechanism … MUST bind" it (draft-ietf-oauth-attestation-based-client-auth-11 §10.3); a bound one stays so.
+    instanceJkt: request.instanceJkt ?? null,
     familyExpiresAt: family.expiresAt,
   });
   // "it SHOULD NOT have a nonce Claim, even when the ID Token issued at the time of the original authentication

@@ -6,7 +6,7 @@ import { type Approval, decideConsent, openApproval, requestConsent } from "@/li
 import type { Client } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { findStandingGrant } from "@/lib/services/grants";
-import { isPushedRequestUri, takePushedRequest } from "@/lib/services/pushed-requests";
+import { isPushedRequestUri, type PushedRequest, takePushedRequest } from "@/lib/services/pushed-requests";
 import { isFresh, type SignedIn } from "@/lib/services/sessions";
 import { scopeOfRole } from "@/lib/services/targets";
 import { type Asker, identifyAsker, validRequest } from "./authorization-request";
@@ -19,13 +19,13 @@ import { browserOfCall, loginPath, seeOther, sessionOf } from "./session";
 export async function authorizeEndpoint(ctx: Context, call: Call): Promise<Response> {
   const { request } = call;
   const sent = request.method === "POST" ? await readFormParams(request) : call.url.searchParams;
-  const pushed = await pushedParams(ctx, sent);
-  const params = pushed ?? sent;
+  const pushed = await pushedRequest(ctx, sent);
+  const { params, instanceJkt } = pushed ?? { params: sent };
   // Until both are known to belong together, refusals are a page of ours and no redirect (RFC 6749 §4.1.2.1).
   const asker = await identifyAsker(ctx, call, params);
   try {
     if (!pushed) requireUnpushed(ctx, asker.client);
-    return await begin(ctx, call, asker, params);
+    return await begin(ctx, call, asker, { params, instanceJkt });
   } catch (error) {
     if (!isOAuthError(error) || error.status >= 429) throw error;
     await recordRefusal(ctx, call, asker.client, error);
@@ -37,7 +37,7 @@ export async function authorizeEndpoint(ctx: Context, call: Call): Promise<Respo
  * The request that its client pushed before, instead of all that stands beside its name (RFC 9126 §4, RFC 9101 §5);
  * undefined: the link names none of ours.
  */
-async function pushedParams(ctx: Context, sent: URLSearchParams): Promise<URLSearchParams | undefined> {
+async function pushedRequest(ctx: Context, sent: URLSearchParams): Promise<PushedRequest | undefined> {
   const [uri = "", ...others] = sent.getAll("request_uri");
   if (![uri, ...others].some(isPushedRequestUri)) return undefined;
   if (others.length > 0) throw brokenLink("it says more than once which request it means (request_uri)");
@@ -56,11 +56,16 @@ function requireUnpushed({ settings }: Context, client: Client): void {
   throw new OAuthError("invalid_request", "Push the request to /par first, and send its request_uri here.");
 }
 
-async function begin(ctx: Context, call: Call, asker: Asker, params: URLSearchParams): Promise<Response> {
+async function begin(
+  ctx: Context,
+  call: Call,
+  asker: Asker,
+  { params, instanceJkt }: PushedRequest,
+): Promise<Response> {
   const { client } = asker;
   const by = await sessionOf(ctx, call.request);
   const valid = await validRequest(ctx, asker, params, by);
-  const stored = { crossSite: cameFromAnotherSite(call), ...valid };
+  const stored = { crossSite: cameFromAnotherSite(call), ...valid, instanceJkt };
   const { browser, isNew } = browserOfCall(ctx, call);
   const question = { kind: client.kind, clientId: client.clientId, request: stored, createdAt: ctx.now() };
   if (valid.prompt.includes("none")) await requireSilence(ctx, call, question, by);

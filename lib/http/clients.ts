@@ -8,7 +8,7 @@ import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { changeClient } from "@/lib/services/client-changes";
 import { type Client, findClient, listClients, registerClient } from "@/lib/services/clients";
 import type { Call } from "./call";
-import { AUTH_METHODS } from "./client-auth/index";
+import { OPERATOR_AUTH_METHODS } from "./client-auth/index";
 import { IdJagTargets, refuseOwnIssuer, targetsToWire } from "./id-jag-targets";
 import { json, parseJsonAs, readJson, readJsonAs } from "./json";
 import { checkChanges, keyMembers } from "./key-schemas";
@@ -51,7 +51,7 @@ export async function createClientEndpoint(ctx: Context, call: Call): Promise<Re
     id_jag_targets: idJagTargets,
   } = parseJsonAs(body, Operators);
   refuseOwnIssuer(idJagTargets, ctx.settings.serverUrl);
-  const metadata = parseClientMetadata(body, { grantTypes: GRANTS, authMethods: AUTH_METHODS });
+  const metadata = parseClientMetadata(body, { grantTypes: GRANTS, authMethods: OPERATOR_AUTH_METHODS });
   const { client, clientSecret } = await registerClient(ctx, {
     metadata,
     kind: "static",

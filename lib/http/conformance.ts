@@ -36,6 +36,7 @@ function standardOf(file: string): string {
 }
 
 const NAMED: Readonly<Record<string, string>> = {
+  "attestation-client-auth": "draft-ietf-oauth-attestation-based-client-auth-11",
   cimd: "draft-ietf-oauth-client-id-metadata-document-02",
   "cimd-loopback": "draft-ietf-oauth-client-id-metadata-document-02",
   mcp: "MCP",
@@ -46,6 +47,7 @@ const NAMED: Readonly<Record<string, string>> = {
   refresh: "RFC 9700",
   "refresh-token-expiration": "draft-ietf-oauth-refresh-token-expiration-03",
   "registration-policies": "RFC 7591",
+  "spiffe-client-auth": "draft-ietf-oauth-spiffe-client-auth-02",
   userinfo: "OIDC Core",
 };
 

@@ -6,6 +6,8 @@ const ALLOWED = [
   "authorization",
   "content-type",
   "dpop",
+  "oauth-client-attestation",
+  "oauth-client-attestation-pop",
   "mcp-protocol-version",
   "mcp-session-id",
   "mcp-method",
@@ -13,7 +15,7 @@ const ALLOWED = [
   "last-event-id",
 ].join(", ");
 const EXPOSED =
-  "WWW-Authenticate, MCP-Session-Id, MCP-Protocol-Version, DPoP-Nonce, Retry-After, X-Request-Id";
+  "WWW-Authenticate, MCP-Session-Id, MCP-Protocol-Version, DPoP-Nonce, OAuth-Client-Attestation-Challenge, Retry-After, X-Request-Id";
 
 /** Answers a preflight, but for the headers that every answer of the route carries (RFC 10017). */
 export function preflight(route: Route): Response {

@@ -3,6 +3,7 @@ import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { withRequestId } from "@/lib/log";
 import { addressKey, type BucketName } from "@/lib/services/rate-limits";
+import { ATTESTATION_HEADER, CHALLENGE_HEADER, currentChallenge } from "./attestation-challenge";
 import type { Call, Method, Peer, Route } from "./call";
 import { corsHeaders, preflight } from "./cors";
 import { isDenial, recordDenial } from "./denials";
@@ -110,6 +111,9 @@ function finish(ctx: Context, route: Route, { request }: Call, response: Respons
   // Also on success, so that a client always has a recent one (RFC 9449 §8.2).
   if (request.headers.has("dpop") && !headers.has("dpop-nonce"))
     headers.set("dpop-nonce", currentDpopNonce(ctx));
+  // draft-ietf-oauth-attestation-based-client-auth-11 §6.2
+  if (request.headers.has(ATTESTATION_HEADER) && !headers.has(CHALLENGE_HEADER))
+    headers.set(CHALLENGE_HEADER, currentChallenge(ctx));
   if (route.cors) for (const [name, value] of corsHeaders(ctx.settings, request)) headers.append(name, value);
   if (ctx.settings.serverUrl.startsWith("https:")) {
     headers.set("strict-transport-security", "max-age=63072000; includeSubDomains");

@@ -24,6 +24,14 @@ export type Operation = {
   security?: "client" | "registration" | "bearer" | "operator" | "session";
 };
 
+/** How a client may fail to prove itself, at every endpoint where it has to. */
+const CLIENT_ERRORS = [
+  "invalid_client",
+  "invalid_client_attestation",
+  "use_fresh_attestation",
+  "use_attestation_challenge",
+] as const satisfies readonly ErrorCode[];
+
 const authorize: Operation = {
   summary: "Ask a person for permission",
   tag: "Authorization",
@@ -52,12 +60,13 @@ const token: Operation = {
     "RFC 9700",
     "OIDC Core",
     "draft-ietf-oauth-refresh-token-expiration-03",
+    ...["draft-ietf-oauth-attestation-based-client-auth-11", "draft-ietf-oauth-spiffe-client-auth-02"],
   ],
   form: "TokenRequest",
   answers: { 200: "TokenResponse" },
   errors: [
     "invalid_request",
-    "invalid_client",
+    ...CLIENT_ERRORS,
     "invalid_grant",
     "unauthorized_client",
     "unsupported_grant_type",
@@ -98,7 +107,7 @@ const introspect: Operation = {
   also: ["RFC 9701"],
   form: "TokenForm",
   answers: { 200: "Introspection" },
-  errors: ["invalid_request", "invalid_client", "invalid_token"],
+  errors: ["invalid_request", ...CLIENT_ERRORS, "invalid_token"],
   security: "client",
 };
 const revoke: Operation = {
@@ -107,7 +116,7 @@ const revoke: Operation = {
   spec: "RFC 7009 §2",
   form: "TokenForm",
   answers: { 200: "empty" },
-  errors: ["invalid_request", "invalid_client"],
+  errors: ["invalid_request", ...CLIENT_ERRORS],
   security: "client",
 };
 const par: Operation = {
@@ -119,7 +128,7 @@ const par: Operation = {
   answers: { 201: "Pushed" },
   errors: [
     "invalid_request",
-    "invalid_client",
+    ...CLIENT_ERRORS,
     "unauthorized_client",
     "invalid_scope",
     "invalid_target",

@@ -21,7 +21,10 @@ const clientFields = {
   client_id: z.string().optional().describe("Where the client does not authenticate by HTTP Basic"),
   client_secret: z.string().optional(),
   client_assertion_type: z.string().optional(),
-  client_assertion: z.string().optional().describe("Where the client authenticates by a JWT (RFC 7523 §2.2)"),
+  client_assertion: z
+    .string()
+    .optional()
+    .describe("Where the client authenticates by a JWT or a JWT-SVID (RFC 7523 §2.2)"),
 };
 const resource = z.string().optional().describe("What the token is for (RFC 8707 §2)");
 const csrf = z.string().describe("From the page whose form this is");
@@ -140,6 +143,9 @@ export const answerSchemas = {
     refresh_token_timeout: z.int().optional().describe("Seconds that the refresh token may stay unused"),
     authorization_expires_in: z.int().optional().describe("Seconds that the person's permission lasts"),
     id_token: z.string().optional().describe("Who the person is, where they let the app know (OIDC Core §2)"),
+  }),
+  AttestationChallenge: z.object({
+    attestation_challenge: z.string().describe("Becomes challenge in OAuth-Client-Attestation-PoP"),
   }),
   Pushed: z.object({ request_uri: z.string(), expires_in: z.int().describe("Seconds") }),
   Introspection: z.looseObject({

@@ -12,6 +12,13 @@ const userinfo = {
 
 /** What a developer asks about tokens before and after using them, by `METHOD path`. */
 export const tokenOperations: Readonly<Record<string, Operation>> = {
+  "POST /challenge": {
+    summary: "Get a challenge for the proof of a client attestation",
+    tag: "Authorization",
+    spec: "draft-ietf-oauth-attestation-based-client-auth-11 §6.3",
+    answers: { 200: "AttestationChallenge" },
+    errors: [],
+  },
   "POST /token/check": {
     summary: "Would this exchange be granted?",
     tag: "Tokens",

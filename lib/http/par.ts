@@ -18,7 +18,7 @@ const CREDENTIALS = ["client_secret", "client_assertion", "client_assertion_type
 export async function parEndpoint(ctx: Context, call: Call): Promise<Response> {
   const { fields, resources } = await readForm(call.request);
   await meetDocumentClient(ctx, call, fields.client_id ?? "");
-  const { client } = await authenticateClient(ctx, call, fields);
+  const { client, instanceJkt } = await authenticateClient(ctx, call, fields);
   // "The request_uri authorization request parameter … MUST NOT be provided in this case"
   if (fields.request_uri)
     throw new OAuthError("invalid_request", "Push the parameters themselves, without request_uri.");
@@ -30,7 +30,7 @@ export async function parEndpoint(ctx: Context, call: Call): Promise<Response> {
   params.set("client_id", client.clientId);
   const redirectUri = redirectUriOf(() => chosenRedirectUri(client, fields.redirect_uri || undefined));
   await validRequest(ctx, { client, redirectUri }, params, undefined);
-  const uri = await pushRequest(ctx, { clientId: client.clientId, params });
+  const uri = await pushRequest(ctx, { clientId: client.clientId, params, instanceJkt });
   return json({ request_uri: uri, expires_in: ctx.settings.parTtl }, { status: 201 });
 }
 

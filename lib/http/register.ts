@@ -11,7 +11,7 @@ import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { type Client, registerClient } from "@/lib/services/clients";
 import { listResources } from "@/lib/services/resources";
 import type { Call } from "./call";
-import { AUTH_METHODS } from "./client-auth/index";
+import { AUTH_METHODS, OPERATOR_AUTH_METHODS } from "./client-auth/index";
 import { json, readJson } from "./json";
 import { requireOperator } from "./operator";
 
@@ -75,10 +75,14 @@ export async function readRegistration(
   { body, grantTypes, actor }: Asked,
 ): Promise<Read> {
   const asked = withLocalDefaults(call, body);
-  const metadata = parseClientMetadata(asked, { grantTypes, authMethods: AUTH_METHODS });
+  const authMethods = CLIENTS_THEMSELVES.includes(actor) ? AUTH_METHODS : OPERATOR_AUTH_METHODS;
+  const metadata = parseClientMetadata(asked, { grantTypes, authMethods });
   const scope = await knownScope(ctx, call, metadata);
   return { metadata, scope, stranger: actor === "anonymous" ? strangerTo(ctx, call, metadata) : undefined };
 }
+
+/** Whoever registers a client by these has only its own word for what it is. */
+const CLIENTS_THEMSELVES = ["anonymous", "registration token"];
 
 /** Who registers: anybody where the policy lets them, else the bearer of the credential it asks for. */
 async function registrar(ctx: Context, call: Call): Promise<string> {

@@ -7,6 +7,7 @@ import {
   reactivateAgentEndpoint,
   updateAgentEndpoint,
 } from "./agents";
+import { challengeEndpoint } from "./attestation-challenge";
 import { authorizeEndpoint, resumeEndpoint } from "./authorize";
 import type { Peer, Route } from "./call";
 import {
@@ -93,6 +94,12 @@ const userinfo = {
   methods: { GET: userinfoEndpoint, POST: userinfoEndpoint },
   sameHeaders: ["cache-control", "www-authenticate"],
 } as const;
+const challenge = {
+  ...machine,
+  bucket: "token",
+  methods: { POST: challengeEndpoint },
+  sameHeaders: ["cache-control", "dpop-nonce"],
+} as const;
 const metadata = { ...discovery, methods: { GET: serverMetadataEndpoint } };
 
 /**
@@ -134,6 +141,7 @@ export const routes: readonly Route[] = [
   { path: "/revoke", ...revoke },
   { path: "/par", ...par },
   { path: "/userinfo", ...userinfo },
+  { path: "/challenge", ...challenge },
   // The paths of an earlier system's clients (product decision D4): the same handlers, not redirects.
   { path: "/oauth/authorize", ...authorize },
   { path: "/oauth/token", ...token },

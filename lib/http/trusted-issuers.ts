@@ -26,7 +26,13 @@ const text = (max: number) =>
     .max(max)
     .refine((value) => isStorable(value, 0), "must be text of whole characters");
 
-const PURPOSES = ["id_token", "id_jag", "chaining", "workload"] as const satisfies readonly TrustPurpose[];
+const PURPOSES = [
+  "id_token",
+  "id_jag",
+  "chaining",
+  "workload",
+  "client_auth",
+] as const satisfies readonly TrustPurpose[];
 
 const Purposes = z
   .array(z.enum(PURPOSES))
@@ -34,7 +40,7 @@ const Purposes = z
   .max(PURPOSES.length)
   .refine((purposes) => new Set(purposes).size === purposes.length, "must name each once")
   .describe(
-    "What its assertions are accepted as: ID tokens of people, ID-JAGs, grants of another authorization server, or workloads",
+    "What its assertions are accepted as: ID tokens of people, ID-JAGs, grants of another authorization server, workloads, or proof of which client it is (client attestations, JWT-SVIDs)",
   );
 const Name = z.string().trim().min(1).max(100).refine(isPlainText, "must be plain text");
 const JwksUri = z
@@ -79,7 +85,9 @@ const Workloads = z
     }),
   )
   .max(200)
-  .describe("Workloads whose claims are all of these act as this client; the first rule that fits counts");
+  .describe(
+    "Workloads whose claims are all of these act as this client; the first rule that fits counts. For client attestations: which clients it vouches for; empty: every one registered for them",
+  );
 const Status = z.enum(["active", "disabled"]);
 
 /** An issuer whose assertions are to be accepted. */

@@ -6,8 +6,9 @@ import { serverMetadata } from "@/lib/oauth/metadata";
 import { protectedResourceMetadata } from "@/lib/oauth/protected-resource";
 import { JWKS_MAX_AGE } from "@/lib/services/keys";
 import { findRegisteredResource, listResources } from "@/lib/services/resources";
+import { vouchesForWorkloads } from "@/lib/services/trusted-issuers";
 import type { Call } from "./call";
-import { AUTH_METHODS } from "./client-auth/index";
+import { AUTH_METHODS, OPERATOR_AUTH_METHODS } from "./client-auth/index";
 import { json } from "./json";
 
 /** Discovery documents change rarely and are asked for often. */
@@ -26,7 +27,8 @@ export async function serverMetadataEndpoint(ctx: Context): Promise<Response> {
     issuer: ctx.settings.serverUrl,
     scopes: [...scopes],
     grantTypes: grants.map(({ grantType }) => grantType),
-    authMethods: AUTH_METHODS,
+    // A method that no client could prove itself by is none to offer.
+    authMethods: (await vouchesForWorkloads(ctx)) ? OPERATOR_AUTH_METHODS : AUTH_METHODS,
     registration: ctx.settings.registrationPolicy !== "off",
     signingAlgorithms: await signingAlgorithms(ctx),
     requiresPushedRequests: ctx.settings.requirePar,

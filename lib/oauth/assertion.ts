@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { type ErrorCode, OAuthError } from "@/lib/errors";
 import { ID_JAG_TYPE } from "./id-jag";
-import { JWS_ALGORITHMS, type Jws, type JwsAlgorithm, parseJson, parseJws } from "./jws";
+import { JWS_ALGORITHMS, type Jws, type JwsAlgorithm, keySourceOf, parseJson, parseJws } from "./jws";
 import { isStorable } from "./storable";
 
 /** What an assertion may be used as; the registry of trusted issuers says which of them an issuer has. */
@@ -69,9 +69,6 @@ export function purposesOfType(
   throw new OAuthError(code, description, { reason: "typ is another" });
 }
 
-/** A token that names its own key is never believed (RFC 8725 §3.10). */
-const KEY_SOURCES = ["jwk", "jku", "x5c", "x5u"];
-
 /** The algorithm of a token, if it is one of ours; the key comes from its issuer and from nowhere else. */
 export function algorithmOf(header: Jws["header"], code: ErrorCode): JwsAlgorithm {
   const refuse = (reason: string) =>
@@ -83,7 +80,7 @@ export function algorithmOf(header: Jws["header"], code: ErrorCode): JwsAlgorith
 
   const alg = JWS_ALGORITHMS.find((ours) => ours === header.alg);
   if (!alg) throw refuse("the algorithm is not one of ours");
-  const source = KEY_SOURCES.find((name) => Object.hasOwn(header, name));
+  const source = keySourceOf({ header });
   if (source) throw refuse(`the header has ${source}`);
   return alg;
 }

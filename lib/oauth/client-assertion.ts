@@ -1,27 +1,24 @@
 import { z } from "zod";
 import { OAuthError } from "@/lib/errors";
-import { JWS_ALGORITHMS, type Jws, type JwsAlgorithm, parseJson, parseJws } from "./jws";
+import { JWS_ALGORITHMS, type Jws, type JwsAlgorithm, keySourceOf, parseJson, parseJws } from "./jws";
+import { audienceClaim, CLOCK_OFFSET, isSoleAudience, nameClaim, numericDate } from "./registered-claims";
 
 /** The `client_assertion_type` of a JWT that a client signs itself (RFC 7523 §2.2). */
 export const JWT_BEARER_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/** Seconds that a clock may be ahead of ours (FAPI 2.0 §5.3.2.1), and the longest an assertion may live. */
-const CLOCK_OFFSET = 10;
+/** The longest that an assertion may live, in seconds. */
 const MAX_LIFETIME = 600;
 
 /** "SHOULD be client-authentication+jwt"; most libraries say nothing yet (draft-ietf-oauth-rfc7523bis-11 §4). */
 const TYPES: readonly unknown[] = [undefined, "JWT", "jwt", "client-authentication+jwt"];
-/** A token that names its own key is never believed (RFC 8725 §3.10). */
-const KEY_SOURCES = ["jwk", "jku", "x5c", "x5u"];
 
 /** Longer than anybody's: nobody's keys are looked up for it. */
 const MAX_KID_LENGTH = 1024;
 
-const numericDate = z.number().min(0).max(253_402_300_799);
 const Claims = z.object({
-  iss: z.string(),
-  sub: z.string().min(1).max(2048),
-  aud: z.union([z.string(), z.array(z.string())]),
+  iss: nameClaim,
+  sub: nameClaim,
+  aud: audienceClaim,
   exp: numericDate,
   iat: numericDate.optional(),
   nbf: numericDate.optional(),
@@ -50,7 +47,7 @@ export function readClientAssertion(token: string): ClientAssertion {
   const alg = JWS_ALGORITHMS.find((ours) => ours === header.alg);
   if (!alg) throw refusal("the algorithm is not one of ours");
   if (!TYPES.includes(header.typ)) throw refusal("typ is another");
-  const source = KEY_SOURCES.find((name) => Object.hasOwn(header, name));
+  const source = keySourceOf(jws);
   if (source) throw refusal(`the header has ${source}`);
   const parsed = Claims.safeParse(parseJson(jws.payload));
   if (!parsed.success) throw refusal(`${parsed.error.issues[0]?.path.join(".")} is missing or malformed`);
@@ -68,11 +65,7 @@ export function checkClientAssertion(
   const { iss, sub, exp, iat = 0, nbf = 0 } = claims;
   const now = expected.now.getTime() / 1000;
   if (iss !== expected.clientId || sub !== expected.clientId) throw refusal("iss or sub is another client");
-  // "The authorization server MUST reject any JWT that does not contain its issuer identifier as its sole audience value"
-  // (draft-ietf-oauth-rfc7523bis-11 §4)
-  const [audience, ...others] = [claims.aud].flat();
-  if (audience === undefined || others.length > 0 || !expected.audiences.includes(audience))
-    throw refusal("aud is another, or several");
+  if (!isSoleAudience(claims.aud, expected.audiences)) throw refusal("aud is another, or several");
   if (exp <= now) throw refusal("expired");
   if (exp > now + MAX_LIFETIME + CLOCK_OFFSET) throw refusal("exp is too far ahead");
   if (iat > now + CLOCK_OFFSET || nbf > now + CLOCK_OFFSET) throw refusal("iat or nbf is in the future");

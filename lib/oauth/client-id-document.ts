@@ -10,7 +10,7 @@ const MAX_LENGTH = 1024;
 /** What a client may have by its document alone: never client_credentials, which needs a credential. */
 const OFFERED = {
   grantTypes: ["authorization_code", "refresh_token"],
-  authMethods: ["none", "private_key_jwt", "attest_jwt_client_auth"],
+  authMethods: ["none", "private_key_jwt", "attest_jwt_client_auth", "attest_jwt_client_auth_dpop"],
 };
 
 const Document = z.looseObject({

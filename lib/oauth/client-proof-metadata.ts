@@ -1,10 +1,11 @@
 import { z } from "zod";
-import { isOAuthError, OAuthError } from "@/lib/errors";
+import { OAuthError } from "@/lib/errors";
 import { isPlainText } from "./display-text";
 import { JWS_ALGORITHMS } from "./jws";
+import { isSpiffePattern } from "./spiffe-id";
 import { isStorable } from "./storable";
 import { isLoopbackHost } from "./uri";
-import { importVerificationKey, PRIVATE_MEMBERS } from "./verification-key";
+import { findVerificationKey, PRIVATE_MEMBERS } from "./verification-key";
 
 /** A JWK Set with public keys (RFC 7517 §5). */
 export type ClientJwks = { keys: Record<string, unknown>[] };
@@ -25,7 +26,6 @@ export type ClientProofMetadata = {
 const MAX_URI_LENGTH = 2048;
 /** A JWK is flat but for what is not read; x5c is a list. */
 const MAX_JWK_DEPTH = 5;
-const SPIFFE_ID = /^spiffe:\/\/[a-z0-9._-]{1,255}(?:\/[\w.-]+)+(?:\/\*)?$/;
 
 /** Public keys as a client sends them. */
 export const Jwks = z.object({
@@ -46,11 +46,7 @@ export const proofFields = {
   jwks: Jwks.nullish(),
   jwks_uri: JwksUri.nullish(),
   token_endpoint_auth_signing_alg: z.enum(JWS_ALGORITHMS).nullish(),
-  spiffe_id: z
-    .string()
-    .max(MAX_URI_LENGTH)
-    .regex(SPIFFE_ID, "must be a SPIFFE ID; it may end in /*")
-    .nullish(),
+  spiffe_id: z.string().refine(isSpiffePattern, "must be a SPIFFE ID; it may end in /*").nullish(),
   dpop_bound_access_tokens: z.boolean().nullish(),
   require_pushed_authorization_requests: z.boolean().nullish(),
   authorization_details_types: z
@@ -64,11 +60,18 @@ type Fields = z.infer<z.ZodObject<typeof proofFields>>;
 export function readProofMetadata(fields: Fields, authMethod: string): ClientProofMetadata {
   const fault = faultOfKeys(fields, authMethod);
   if (fault) throw new OAuthError("invalid_client_metadata", fault.description);
+  // "spiffe_id REQUIRED" (draft-ietf-oauth-spiffe-client-auth-02 §5.1)
+  if (authMethod === "spiffe_jwt" && !fields.spiffe_id)
+    throw new OAuthError(
+      "invalid_client_metadata",
+      "Send spiffe_id: spiffe_jwt needs the SPIFFE ID of the client",
+    );
   return {
     jwks: fields.jwks ?? undefined,
     jwksUri: fields.jwks_uri ?? undefined,
     assertionAlg: fields.token_endpoint_auth_signing_alg ?? undefined,
-    spiffeId: fields.spiffe_id ?? undefined,
+    // It means something to this method only, which an operator alone may register a client for.
+    spiffeId: (authMethod === "spiffe_jwt" ? fields.spiffe_id : undefined) ?? undefined,
     dpopBoundAccessTokens: fields.dpop_bound_access_tokens ?? undefined,
     requirePushedAuthorizationRequests: fields.require_pushed_authorization_requests ?? undefined,
     authorizationDetailsTypes: fields.authorization_details_types ?? undefined,
@@ -102,17 +105,8 @@ export function faultOfKeys(
 function faultOfKey(key: Record<string, unknown>): string | undefined {
   if (PRIVATE_MEMBERS.some((member) => member in key))
     return "Remove the private keys from jwks, and replace them: others may have seen them";
-  if (key.use === "enc" || JWS_ALGORITHMS.some((alg) => isKeyFor(key, alg))) return undefined;
+  if (key.use === "enc" || JWS_ALGORITHMS.some((alg) => findVerificationKey(key, alg))) return undefined;
   return `Send in jwks public keys for ${JWS_ALGORITHMS.join(", ")}`;
-}
-
-function isKeyFor(key: Record<string, unknown>, alg: string): boolean {
-  try {
-    return Boolean(importVerificationKey(key, alg));
-  } catch (error) {
-    if (isOAuthError(error)) return false;
-    throw error;
-  }
 }
 
 /** https, or a loopback address, which only a server in local mode asks. */

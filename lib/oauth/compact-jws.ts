@@ -1,5 +1,5 @@
 import { type ErrorCode, OAuthError } from "@/lib/errors";
-import { isSignedBy, type Jws, type JwsKey, parseJson, parseJws, signJws } from "./jws";
+import { isSignedBy, type Jws, type JwsKey, keySourceOf, parseJson, parseJws, signJws } from "./jws";
 
 export type VerificationKey = JwsKey;
 export type SigningKey = JwsKey & { kid: string };
@@ -13,9 +13,6 @@ type Expectations = {
   code?: ErrorCode;
 };
 
-/** A token that names its own key is never believed (RFC 8725 §3.10). */
-const KEY_SOURCES = ["jwk", "jku", "x5c", "x5u"];
-
 /** Verifies the signature, type and key of a token; what it claims is for the caller to judge (RFC 7515 §5.2). */
 export function verifyCompactJws(token: string, expectations: Expectations) {
   return verifyParsedJws(parseJws(token, expectations.code), expectations);
@@ -26,7 +23,7 @@ export function verifyParsedJws(jws: Jws, { typ, keys, code = "invalid_token" }:
   const refuse = (reason: string) => new OAuthError(code, "Send a valid token: get a new one", { reason });
   const { header } = jws;
 
-  const source = KEY_SOURCES.find((name) => Object.hasOwn(header, name));
+  const source = keySourceOf(jws);
   if (source) throw refuse(`the header has ${source}`);
   if (header.typ !== typ) throw refuse(`typ is not ${typ}`);
 

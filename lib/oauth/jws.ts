@@ -20,6 +20,13 @@ const COMPACT = /^([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)\.([A-Za-z0-9_-]+)$/;
 /** Extensions change what a signature means, and we implement none. */
 const EXTENSIONS = ["crit", "b64", "zip"];
 
+/** Where a token may say that its key is to be had. */
+const KEY_SOURCES = ["jwk", "jku", "x5c", "x5u"];
+
+/** The header by which a token names its own key: one that has any is never believed (RFC 8725 §3.10). */
+export const keySourceOf = ({ header }: Pick<Jws, "header">): string | undefined =>
+  KEY_SOURCES.find((name) => Object.hasOwn(header, name));
+
 /** Takes a compact JWS apart, strictly, before anything in it is believed (RFC 7515 §5.2). */
 export function parseJws(token: string, code: ErrorCode = "invalid_token"): Jws {
   const refuse = (reason: string) =>

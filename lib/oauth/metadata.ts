@@ -63,6 +63,11 @@ export function serverMetadata(server: ServerMetadata): Record<string, unknown> 
     // RFC 9701 §7
     introspection_signing_alg_values_supported: server.signingAlgorithms,
     refresh_token_expiration_types_supported: EXPIRATION_TYPES,
+    // draft-ietf-oauth-attestation-based-client-auth-11 §6.3, §8. Not client_attestation_pop_methods_supported, which
+    // says that attestations are taken beside another proof of the client: here they are that proof, or none (§7.6).
+    challenge_endpoint: `${issuer}/challenge`,
+    client_attestation_signing_alg_values_supported: JWS_ALGORITHMS,
+    client_attestation_pop_signing_alg_values_supported: JWS_ALGORITHMS,
     // RFC 9449 §5.1
     dpop_signing_alg_values_supported: DPOP_ALGORITHMS,
     authorization_response_iss_parameter_supported: true,

@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject } from "node:crypto";
-import { type ErrorCode, OAuthError } from "@/lib/errors";
+import { type ErrorCode, isOAuthError, OAuthError } from "@/lib/errors";
 import { JWS_ALGORITHMS, type JwsAlgorithm, type JwsKey } from "./jws";
 
 /** A key as it comes from a client or a document: nothing about it is known yet. */
@@ -38,6 +38,16 @@ export function importVerificationKey(
   const weakness = key.asymmetricKeyType === "rsa" ? findRsaWeakness(key) : undefined;
   if (weakness) throw refuse(weakness);
   return { alg, key };
+}
+
+/** The same of a key that may be for something else: undefined where it does not fit. */
+export function findVerificationKey(jwk: ForeignJwk, alg: JwsAlgorithm): JwsKey | undefined {
+  try {
+    return importVerificationKey(jwk, alg);
+  } catch (error) {
+    if (isOAuthError(error)) return undefined;
+    throw error;
+  }
 }
 
 const isJwsAlgorithm = (alg: unknown): alg is JwsAlgorithm => JWS_ALGORITHMS.some((ours) => ours === alg);

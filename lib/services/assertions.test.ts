@@ -1,8 +1,8 @@
 import { generateKeyPairSync, randomUUID } from "node:crypto";
 import { CompactSign } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { TrustPurpose } from "@/db/schema/trusted-issuers";
 import { type ErrorCode, isOAuthError } from "@/lib/errors";
+import type { AssertionPurpose } from "@/lib/oauth/assertion";
 import { publicServer } from "@/test/support/client";
 import { type TestContext, testContext } from "@/test/support/context";
 import { type ForeignIssuer, foreignIssuer, newForeignKey, signAs } from "@/test/support/foreign-issuer";
@@ -12,10 +12,10 @@ import { createTrustedIssuer, removeTrustedIssuer, updateTrustedIssuer } from ".
 type Json = Record<string, unknown>;
 
 const US = "https://auth.example.com";
-const ALL: readonly TrustPurpose[] = ["id_jag", "chaining", "workload", "id_token"];
+const ALL: readonly AssertionPurpose[] = ["id_jag", "chaining", "workload", "id_token"];
 const TERMS = {
   name: "Theirs",
-  purposes: ["workload"] as TrustPurpose[],
+  purposes: ["workload"] as AssertionPurpose[],
   jwksUri: null,
   audiences: [],
   scope: null,
@@ -25,7 +25,7 @@ const TERMS = {
 };
 
 let t: TestContext;
-const theirs = {} as Record<TrustPurpose, ForeignIssuer>;
+const theirs = {} as Record<AssertionPurpose, ForeignIssuer>;
 
 beforeAll(async () => {
   t = await testContext({ env: publicServer });
@@ -43,10 +43,10 @@ beforeAll(async () => {
 afterAll(() => Promise.all(Object.values(theirs).map(({ close }) => close())));
 
 const now = () => Math.floor(t.ctx.now().getTime() / 1000);
-const TYP: Partial<Record<TrustPurpose, string>> = { id_jag: "oauth-id-jag+jwt" };
+const TYP: Partial<Record<AssertionPurpose, string>> = { id_jag: "oauth-id-jag+jwt" };
 
 /** Claims that are as the profile wants them, but for what is changed. */
-const claimsFor = (purpose: TrustPurpose, changes: Json = {}): Json => ({
+const claimsFor = (purpose: AssertionPurpose, changes: Json = {}): Json => ({
   iss: theirs[purpose].issuer,
   sub: "ada",
   aud: purpose === "id_token" ? "their-audience" : US,
@@ -57,13 +57,13 @@ const claimsFor = (purpose: TrustPurpose, changes: Json = {}): Json => ({
   ...changes,
 });
 
-const signed = (purpose: TrustPurpose, changes: Json = {}, header: Json = {}) =>
+const signed = (purpose: AssertionPurpose, changes: Json = {}, header: Json = {}) =>
   signAs(theirs[purpose].state.key, claimsFor(purpose, changes), {
     typ: TYP[purpose] ?? "JWT",
     ...header,
   });
 
-type Options = { purposes?: readonly TrustPurpose[]; code?: ErrorCode; clientId?: string };
+type Options = { purposes?: readonly AssertionPurpose[]; code?: ErrorCode; clientId?: string };
 
 const verify = (token: string, { purposes = ALL, code = "invalid_grant", clientId }: Options = {}) =>
   verifyAssertion(t.ctx, token, { purposes, code, clientId });
@@ -106,7 +106,7 @@ describe("RFC 7523 §3: assertions that are as their profile says", () => {
   });
 
   it("a workload's aud may end in a slash; a chaining grant's may be the token endpoint; neither goes for an ID-JAG", async () => {
-    const reached = async (purpose: TrustPurpose, aud: string) => refused(await signed(purpose, { aud }));
+    const reached = async (purpose: AssertionPurpose, aud: string) => refused(await signed(purpose, { aud }));
     expect(await reached("workload", `${US}/`)).toBe("accepted");
     expect(await reached("chaining", `${US}/token`)).toBe("accepted");
     const other = ["invalid_grant", "aud is another"];
@@ -276,7 +276,7 @@ describe("108: what is refused, in the order of the checks", () => {
   });
 
   it("what an unknown, a disabled and another issuer are told is the same, and whoever signs as another", async () => {
-    const said = async (token: string, purposes: readonly TrustPurpose[]) =>
+    const said = async (token: string, purposes: readonly AssertionPurpose[]) =>
       verify(token, { purposes }).catch((error) => error.description);
     const strange = await signed("workload", { iss: "https://nobody.example" });
     const other = await signed("workload");
@@ -332,7 +332,7 @@ describe("108: what is refused, in the order of the checks", () => {
 
   it("what is redeemed once lives an hour at most", async () => {
     const longer = ["invalid_grant", "lives longer than an hour"];
-    const lifetime = async (purpose: TrustPurpose, seconds: number, iat: number | undefined = now()) =>
+    const lifetime = async (purpose: AssertionPurpose, seconds: number, iat: number | undefined = now()) =>
       refused(await signed(purpose, { iat, exp: now() + seconds }));
     for (const purpose of ["id_jag", "chaining"] as const) {
       expect(await lifetime(purpose, 3600)).toBe("accepted");

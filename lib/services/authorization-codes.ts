@@ -1,14 +1,15 @@
 import { and, eq, gt, isNull, lt, sql } from "drizzle-orm";
+import { approvals } from "@/db/schema/approvals";
 import { authorizationCodes } from "@/db/schema/authorization-codes";
 import type { Context } from "@/lib/context";
 import { hashSecret, newSecret, timeOrderedUuid } from "@/lib/ids";
 
-export type AuthorizationCode = typeof authorizationCodes.$inferSelect;
+type Row = typeof authorizationCodes.$inferSelect;
 
-type NewCode = Omit<
-  AuthorizationCode,
-  "codeHash" | "familyId" | "createdAt" | "expiresAt" | "usedAt" | "wrongVerifiers"
->;
+/** A code, and the instance of the client that asked for it, where that proved to be a certain one. */
+export type AuthorizationCode = Row & { instanceJkt: string | null };
+
+type NewCode = Omit<Row, "codeHash" | "familyId" | "createdAt" | "expiresAt" | "usedAt" | "wrongVerifiers">;
 
 /** A wrong code verifier may be a slip, five are a guess: then the code is burned (product decision D21). */
 const MAX_WRONG_VERIFIERS = 5;
@@ -34,10 +35,14 @@ export async function findCode(
   clientId: string,
 ): Promise<AuthorizationCode | undefined> {
   const [row] = await ctx.db
-    .select()
+    .select({
+      code: authorizationCodes,
+      instanceJkt: sql<string | null>`${approvals.request} ->> 'instanceJkt'`,
+    })
     .from(authorizationCodes)
+    .innerJoin(approvals, eq(approvals.id, authorizationCodes.approvalId))
     .where(and(eq(authorizationCodes.codeHash, hashSecret(code)), eq(authorizationCodes.clientId, clientId)));
-  return row;
+  return row && { ...row.code, instanceJkt: row.instanceJkt };
 }
 
 /** Uses a code up, once: of several redemptions at the same time exactly one gets true. */
@@ -65,7 +70,8 @@ export async function countWrongVerifier(ctx: Context, codeHash: string): Promis
     .where(eq(authorizationCodes.codeHash, codeHash));
 }
 
-export const isBurned = (code: AuthorizationCode): boolean => code.wrongVerifiers >= MAX_WRONG_VERIFIERS;
+export const isBurned = (code: Pick<Row, "wrongVerifiers">): boolean =>
+  code.wrongVerifiers >= MAX_WRONG_VERIFIERS;
 
 /** Removes codes a day after they ended; until then a replay is still recognised. */
 export async function pruneCodes(ctx: Context): Promise<void> {

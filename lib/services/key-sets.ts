@@ -1,8 +1,8 @@
 import { z } from "zod";
 import type { Context } from "@/lib/context";
-import { isOAuthError, OAuthError } from "@/lib/errors";
+import { OAuthError } from "@/lib/errors";
 import { JWS_ALGORITHMS, type JwsAlgorithm, type JwsKey } from "@/lib/oauth/jws";
-import { importVerificationKey } from "@/lib/oauth/verification-key";
+import { findVerificationKey } from "@/lib/oauth/verification-key";
 import { OutboundError } from "@/lib/outbound/public-fetch";
 
 /** Where somebody else's keys come from. */
@@ -155,10 +155,5 @@ export function importKeys(
 function importKey({ use, ...jwk }: Record<string, unknown>, alg: JwsAlgorithm): JwsKey | undefined {
   // In a SPIFFE bundle the keys that sign JWT-SVIDs have a use of their own (SPIFFE Trust Domain and Bundle §4.2.2).
   const known = use === undefined || use === "jwt-svid" ? {} : { use };
-  try {
-    return importVerificationKey({ ...jwk, ...known }, alg);
-  } catch (error) {
-    if (isOAuthError(error)) return undefined;
-    throw error;
-  }
+  return findVerificationKey({ ...jwk, ...known }, alg);
 }

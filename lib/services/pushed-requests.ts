@@ -9,16 +9,20 @@ const PREFIX = "urn:ietf:params:oauth:request_uri:";
 /** True for a `request_uri` that this server could have given out. */
 export const isPushedRequestUri = (uri: string): boolean => uri.startsWith(PREFIX);
 
-type NewRequest = { clientId: string; params: URLSearchParams };
+/** An authorization request as it was pushed, and by which instance of the client, where it proved to be a certain one. */
+export type PushedRequest = { params: URLSearchParams; instanceJkt?: string | undefined };
 
 /** Keeps a validated authorization request for its client, and names it by an address nobody can guess. */
-export async function pushRequest(ctx: Context, { clientId, params }: NewRequest): Promise<string> {
+export async function pushRequest(
+  ctx: Context,
+  { clientId, params, instanceJkt }: PushedRequest & { clientId: string },
+): Promise<string> {
   const uri = `${PREFIX}${newSecret()}`;
   const now = ctx.now();
   await ctx.db.insert(pushedRequests).values({
     uriHash: hashSecret(uri),
     clientId,
-    params: [...params],
+    params: { sent: [...params], instanceJkt },
     createdAt: now,
     expiresAt: new Date(now.getTime() + ctx.settings.parTtl * 1000),
   });
@@ -29,7 +33,7 @@ export async function pushRequest(ctx: Context, { clientId, params }: NewRequest
 export async function takePushedRequest(
   ctx: Context,
   { uri, clientId }: { uri: string; clientId: string },
-): Promise<URLSearchParams | undefined> {
+): Promise<PushedRequest | undefined> {
   const [taken] = await ctx.db
     .update(pushedRequests)
     .set({ usedAt: ctx.now() })
@@ -42,7 +46,7 @@ export async function takePushedRequest(
       ),
     )
     .returning({ params: pushedRequests.params });
-  return taken && new URLSearchParams(taken.params);
+  return taken && { params: new URLSearchParams(taken.params.sent), instanceJkt: taken.params.instanceJkt };
 }
 
 /** Removes pushed requests that have expired. */

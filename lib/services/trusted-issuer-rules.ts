@@ -13,6 +13,11 @@ type Registration = {
   people: PeopleRule;
   workloads: readonly WorkloadRule[];
 };
+/** What a SPIFFE trust domain can say: which workload somebody is. */
+const OF_WORKLOADS: readonly TrustPurpose[] = ["workload", "client_auth"];
+/** Assertions with a `typ` of their own are taken for nothing else (RFC 8725 §3.11). */
+const TYPED: readonly TrustPurpose[] = ["id_jag", "client_auth"];
+
 type Rule = (issuer: Registration, serverUrl: string) => Problem | undefined;
 
 const SPIFFE_TRUST_DOMAIN = /^spiffe:\/\/[a-z0-9._-]{1,255}$/;
@@ -47,13 +52,13 @@ const RULES: readonly Rule[] = [
   },
 
   ({ issuer, purposes }) =>
-    isSpiffe(issuer) && purposes.some((purpose) => purpose !== "workload")
-      ? { field: "purposes", message: "must be workload only for a SPIFFE trust domain" }
+    isSpiffe(issuer) && purposes.some((purpose) => !OF_WORKLOADS.includes(purpose))
+      ? { field: "purposes", message: "must be workload or client_auth for a SPIFFE trust domain" }
       : undefined,
 
   // Nothing in a plain JWT tells who signed in from a server that acts for people, or a workload that acts for itself.
-  ({ purposes }) => {
-    const alike = purposes.filter((purpose) => purpose !== "id_jag");
+  ({ issuer, purposes }) => {
+    const alike = purposes.filter((purpose) => !isSpiffe(issuer) && !TYPED.includes(purpose));
     const message = `must have only one of ${alike.join(", ")}: their assertions look alike`;
     return alike.length > 1 ? { field: "purposes", message } : undefined;
   },

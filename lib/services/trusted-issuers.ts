@@ -1,4 +1,4 @@
-import { asc, eq, inArray } from "drizzle-orm";
+import { and, arrayContains, asc, eq, inArray, like } from "drizzle-orm";
 import { trustedIssuers } from "@/db/schema/trusted-issuers";
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
@@ -25,10 +25,25 @@ export const findTrustedIssuer = (ctx: Context, issuer: string): Promise<Trusted
     return rows.length > 0 ? rows.find((row) => row.issuer === issuer) : fromSettings(ctx.settings, issuer);
   });
 
+/** Whether there is a SPIFFE trust domain that vouches for clients, as of at most a second ago. */
+export const vouchesForWorkloads = async (ctx: Context): Promise<boolean | undefined> =>
+  ctx.recent.read(VOUCHING, async () => {
+    const { issuer, purposes, status } = trustedIssuers;
+    const [vouching] = await ctx.db
+      .select({ id: trustedIssuers.id })
+      .from(trustedIssuers)
+      .where(and(like(issuer, "spiffe://%"), arrayContains(purposes, ["client_auth"]), eq(status, "active")))
+      .limit(1);
+    return vouching !== undefined;
+  });
+
+const VOUCHING = "trust domains that vouch for clients";
+
 const withoutSlash = (issuer: string): string => issuer.replace(/\/$/, "");
 const spellingsOf = (issuer: string): string[] => [withoutSlash(issuer), `${withoutSlash(issuer)}/`];
 
 function forget({ recent }: Context, issuer: string): void {
+  recent.forget(VOUCHING);
   for (const spelling of spellingsOf(issuer)) recent.forget(recentKey(spelling));
 }
 

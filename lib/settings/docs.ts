@@ -44,7 +44,14 @@ export const GROUPS: readonly { title: string; about?: string; keys: readonly Se
   },
   {
     title: "Proof of possession",
-    keys: ["requireDpop", "dpopNonce", "dpopChainPolicy", "requirePar"],
+    keys: [
+      "requireDpop",
+      "dpopNonce",
+      "attestationChallenge",
+      "attestationMaxAge",
+      "dpopChainPolicy",
+      "requirePar",
+    ],
   },
   {
     title: "Delegation",

@@ -10,6 +10,14 @@ export const proofSettings = {
     .describe(
       "Whether a DPoP proof must carry a recent nonce of this server: `required` costs a client one more request now and then, and makes proofs worthless that were made in advance",
     ),
+  attestationChallenge: oneOf("optional", "required")
+    .default("optional")
+    .describe(
+      "Whether the proof of a client attestation must carry a recent challenge of this server: `required` makes proofs worthless that were made in advance. Where a DPoP proof stands for it, its nonce is the challenge",
+    ),
+  attestationMaxAge: seconds
+    .default(86_400)
+    .describe("Seconds after which a client has to bring a newer attestation"),
   dpopChainPolicy: oneOf("strict", "audit", "permissive")
     .default("strict")
     .describe(

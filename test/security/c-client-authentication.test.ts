@@ -138,6 +138,20 @@ describe("credentials", () => {
     ]);
   });
 
+  it.each(["\u0000", "a\u0000b", "\ud800"])("59: an assertion about %j is about nobody", async (sub) => {
+    const segments = [
+      { alg: "ES256" },
+      { iss: sub, sub, aud: "https://auth.example.com", exp: 4e9, jti: "j" },
+    ];
+    const [header, payload] = segments.map((part) => Buffer.from(JSON.stringify(part)).toString("base64url"));
+    const response = await s.c.form("/token", {
+      ...GRANT,
+      client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+      client_assertion: `${header}.${payload}.AAAA`,
+    });
+    expect(await refusalOf(response)).toEqual(INVALID_CLIENT);
+  });
+
   it("64: an assertion of 1 MB is refused unread", async () => {
     const response = await s.c.form("/token", { ...GRANT, client_assertion: "e".repeat(1_000_000) });
     expect(await refusalOf(response)).toEqual({ status: 413, error: "content_too_large" });

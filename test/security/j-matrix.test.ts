@@ -81,7 +81,8 @@ const EXPECTED: Record<string, readonly number[]> = {
   "POST /mcp": [401, 401, 401, 401, 400],
   "DELETE /mcp": [401, 401, 401, 401, 405],
 
-  // Everybody may read these.
+  // Everybody may read these, and have a challenge.
+  "POST /challenge": [200, 200, 200, 200, 200],
   "GET /.well-known/oauth-authorization-server": [200, 200, 200, 200, 200],
   "GET /.well-known/oauth-authorization-server/{path...}": [200, 200, 200, 200, 200],
   "GET /.well-known/openid-configuration": [200, 200, 200, 200, 200],

@@ -24,6 +24,7 @@ const open = [
   "/oauth/token",
   "/register",
   "/revoke",
+  "/challenge",
   "/mcp",
 ];
 const closed = [
@@ -50,6 +51,8 @@ describe("RFC 10017 OAuth 2.0 for Browser-Based Apps: CORS (client quirk Q7)", (
       "authorization",
       "content-type",
       "dpop",
+      "oauth-client-attestation",
+      "oauth-client-attestation-pop",
       "mcp-protocol-version",
       "mcp-session-id",
       "mcp-method",
@@ -74,7 +77,7 @@ describe("RFC 10017 OAuth 2.0 for Browser-Based Apps: CORS (client quirk Q7)", (
     for (const { headers } of answers) {
       expect(headers.get("access-control-allow-origin")).toBe("*");
       expect(headers.get("access-control-expose-headers")).toBe(
-        "WWW-Authenticate, MCP-Session-Id, MCP-Protocol-Version, DPoP-Nonce, Retry-After, X-Request-Id",
+        "WWW-Authenticate, MCP-Session-Id, MCP-Protocol-Version, DPoP-Nonce, OAuth-Client-Attestation-Challenge, Retry-After, X-Request-Id",
       );
     }
   });

@@ -12,7 +12,13 @@ const ISSUER = "https://auth.example.com";
 const ROOT = "/.well-known/oauth-authorization-server";
 
 /** How a client may prove who it is, and with which algorithms where it signs. */
-const PROVING = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
+const PROVING = [
+  "client_secret_basic",
+  "client_secret_post",
+  "private_key_jwt",
+  "attest_jwt_client_auth",
+  "attest_jwt_client_auth_dpop",
+];
 const ALGORITHMS = ["ES256", "ES384", "RS256", "PS256", "Ed25519", "EdDSA"];
 
 describe("RFC 8414 Authorization Server Metadata", () => {
@@ -61,6 +67,9 @@ describe("RFC 8414 Authorization Server Metadata", () => {
       revocation_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
       introspection_endpoint_auth_methods_supported: PROVING,
       introspection_endpoint_auth_signing_alg_values_supported: ALGORITHMS,
+      challenge_endpoint: `${ISSUER}/challenge`,
+      client_attestation_signing_alg_values_supported: ALGORITHMS,
+      client_attestation_pop_signing_alg_values_supported: ALGORITHMS,
       dpop_signing_alg_values_supported: ["ES256", "ES384", "RS256", "PS256", "Ed25519", "EdDSA"],
       authorization_response_iss_parameter_supported: true,
       client_id_metadata_document_supported: true,

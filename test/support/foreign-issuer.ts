@@ -6,7 +6,7 @@ import { unique } from "./context";
 const DISCOVERY = "/.well-known/openid-configuration";
 
 type Json = Record<string, unknown>;
-type SigningKey = { kid: string; alg: string; privateKey: CryptoKey; publicJwk: JWK };
+export type SigningKey = { kid: string; alg: string; privateKey: CryptoKey; publicJwk: JWK };
 
 /** A key pair of somebody else's. */
 export async function newForeignKey(kid: string, alg = "ES256"): Promise<SigningKey> {

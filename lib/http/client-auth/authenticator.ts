@@ -13,7 +13,8 @@ export type AuthMethod =
   | "client_secret_post"
   | "private_key_jwt"
   | "spiffe_jwt"
-  | "attest_jwt_client_auth";
+  | "attest_jwt_client_auth"
+  | "attest_jwt_client_auth_dpop";
 
 /** What a credential turned out to be. */
 export type Proof =
@@ -35,6 +36,8 @@ export type Presented = {
   clientId: string;
   /** Whether it can be guessed, so that wrong ones close the door (security case 63). */
   isGuessable: boolean;
+  /** Where the credential names its client by something else than `clientId`: how to find it. */
+  findClient?(ctx: Context): Promise<Client | undefined>;
   /** Asked for an unknown client as well, so that it takes the same time. */
   prove(ctx: Context, call: Call, client: Client | undefined): Promise<Proof>;
 };

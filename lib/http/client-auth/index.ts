@@ -7,6 +7,7 @@ import { addressKey } from "@/lib/services/rate-limits";
 import type { Call } from "../call";
 import { noteParty } from "../denials";
 import { tooManyRequests } from "../endpoint";
+import { clientAttestation, hasAttestation } from "./attestation";
 import {
   type Authenticator,
   type AuthMethod,
@@ -17,15 +18,21 @@ import {
 } from "./authenticator";
 import { privateKeyJwt } from "./private-key-jwt";
 import { clientSecret, nameOnly } from "./secret";
+import { spiffeJwt } from "./spiffe";
 
 /** How a client may prove who it is (RFC 6749 §2.3). To add a way: write its file, add its line. */
-const authenticators: readonly Authenticator[] = [clientSecret, privateKeyJwt];
+const authenticators: readonly Authenticator[] = [clientSecret, privateKeyJwt, clientAttestation, spiffeJwt];
 
-/** Methods of client authentication this server takes (RFC 7591 §2). */
-export const AUTH_METHODS: readonly AuthMethod[] = [
+/** Methods of client authentication that an operator may register a client for (RFC 7591 §2). */
+export const OPERATOR_AUTH_METHODS: readonly AuthMethod[] = [
   "none",
   ...authenticators.flatMap(({ methods }) => methods),
 ];
+
+/** Those that a client may choose for itself: which workloads are whose, nobody claims by their own word. */
+export const AUTH_METHODS: readonly AuthMethod[] = OPERATOR_AUTH_METHODS.filter(
+  (method) => !spiffeJwt.methods.includes(method),
+);
 
 export type AuthenticatedClient = {
   client: Client;
@@ -61,7 +68,7 @@ type Judged = { client: Client | undefined; proof: Proof };
 /** Judges a credential by what is registered of its client; what does not fit is looked at once more. */
 async function prove(ctx: Context, call: Call, presented: Presented): Promise<Judged> {
   const caller = addressKey(call.address);
-  const known = await findClientRecently(ctx, presented.clientId);
+  const known = await (presented.findClient?.(ctx) ?? findClientRecently(ctx, presented.clientId));
   const client = known && (await freshenDocumentClient(ctx, known, caller));
   const proof = await presented.prove(ctx, call, client);
   if (!client || proof.isProven || !proof.isUnregistered) return { client, proof };
@@ -123,21 +130,24 @@ async function countFailure(
 }
 
 /** Whether a request brings proof of its client, good or bad; its name alone is none. */
-export const presentsCredentials = ({ headers }: Request, fields: Fields): boolean =>
-  headers.has("authorization") || Boolean(fields.client_secret) || fields.client_assertion !== undefined;
+export const presentsCredentials = (request: Request, fields: Fields): boolean =>
+  waysPresented(request, fields) > 0;
+
+const waysPresented = (request: Request, fields: Fields): number =>
+  [
+    request.headers.has("authorization"),
+    Boolean(fields.client_secret),
+    fields.client_assertion !== undefined,
+    hasAttestation(request),
+  ].filter(Boolean).length;
 
 /** What the request presents; two methods at once are refused (RFC 6749 §2.3). */
 function presentedCredential(request: Request, fields: Fields): Presented {
   // "The client MUST NOT use more than one authentication method in each request."
-  const ways = [
-    request.headers.has("authorization"),
-    Boolean(fields.client_secret),
-    fields.client_assertion !== undefined,
-  ];
-  if (ways.filter(Boolean).length > 1) {
+  if (waysPresented(request, fields) > 1) {
     throw new OAuthError(
       "invalid_request",
-      "Authenticate once: by the Authorization header, by client_secret or by client_assertion.",
+      "Authenticate once: by the Authorization header, client_secret, client_assertion or OAuth-Client-Attestation.",
     );
   }
   const [presented] = authenticators.flatMap((authenticator) => authenticator.present(request, fields) ?? []);
