@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { OAuthError } from "@/lib/errors";
-import { JWS_ALGORITHMS, type Jws, type JwsAlgorithm, keySourceOf, parseJson, parseJws } from "./jws";
 import { audienceClaim, CLOCK_OFFSET, isSoleAudience, nameClaim, numericDate } from "./registered-claims";
+import { readJwt, type UnverifiedJwt } from "./unverified-jwt";
 
 /** The `client_assertion_type` of a JWT that a client signs itself (RFC 7523 §2.2). */
 export const JWT_BEARER_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -11,9 +11,6 @@ const MAX_LIFETIME = 600;
 
 /** "SHOULD be client-authentication+jwt"; most libraries say nothing yet (draft-ietf-oauth-rfc7523bis-11 §4). */
 const TYPES: readonly unknown[] = [undefined, "JWT", "jwt", "client-authentication+jwt"];
-
-/** Longer than anybody's: nobody's keys are looked up for it. */
-const MAX_KID_LENGTH = 1024;
 
 const Claims = z.object({
   iss: nameClaim,
@@ -25,12 +22,7 @@ const Claims = z.object({
   jti: z.string().min(1).max(1024),
 });
 
-export type ClientAssertion = {
-  jws: Jws;
-  alg: JwsAlgorithm;
-  kid: string | undefined;
-  claims: z.infer<typeof Claims>;
-};
+export type ClientAssertion = UnverifiedJwt<z.infer<typeof Claims>>;
 
 /** Refused in the same words as a wrong secret: which check failed is for the log. */
 const refusal = (reason: string) =>
@@ -41,21 +33,8 @@ const refusal = (reason: string) =>
   );
 
 /** Takes a client assertion apart; nothing in it is believed yet (RFC 7523 §3). */
-export function readClientAssertion(token: string): ClientAssertion {
-  const jws = parseJws(token, "invalid_client");
-  const { header } = jws;
-  const alg = JWS_ALGORITHMS.find((ours) => ours === header.alg);
-  if (!alg) throw refusal("the algorithm is not one of ours");
-  if (!TYPES.includes(header.typ)) throw refusal("typ is another");
-  const source = keySourceOf(jws);
-  if (source) throw refusal(`the header has ${source}`);
-  const parsed = Claims.safeParse(parseJson(jws.payload));
-  if (!parsed.success) throw refusal(`${parsed.error.issues[0]?.path.join(".")} is missing or malformed`);
-  const { kid } = header;
-  if (kid !== undefined && (typeof kid !== "string" || kid.length > MAX_KID_LENGTH))
-    throw refusal("kid is no text, or too long");
-  return { jws, alg, kid, claims: parsed.data };
-}
+export const readClientAssertion = (token: string): ClientAssertion =>
+  readJwt(token, { types: TYPES, claims: Claims, code: "invalid_client", refuse: refusal });
 
 /** Refuses an assertion that is not this client's, not for us alone, or not of now (RFC 7523 §3). */
 export function checkClientAssertion(

@@ -1,21 +1,13 @@
-import type { KeyObject } from "node:crypto";
 import { z } from "zod";
 import { OAuthError } from "@/lib/errors";
 import { jwkThumbprint } from "./jwk-thumbprint";
-import {
-  isSignedBy,
-  JWS_ALGORITHMS,
-  type Jws,
-  type JwsAlgorithm,
-  keySourceOf,
-  parseJson,
-  parseJws,
-} from "./jws";
+import { isSignedBy, JWS_ALGORITHMS } from "./jws";
 import { audienceClaim, isSoleAudience, nameClaim, numericDate } from "./registered-claims";
+import { readJwt, type UnverifiedJwt } from "./unverified-jwt";
 import { findVerificationKey, importVerificationKey } from "./verification-key";
 
 /** Seconds that a proof counts, and seconds that a clock may be ahead of ours; the same as for DPoP proofs. */
-export const PROOF_MAX_AGE = 300;
+const PROOF_MAX_AGE = 300;
 const MAX_AHEAD = 30;
 
 const AttestationClaims = z.looseObject({
@@ -37,63 +29,38 @@ const ProofClaims = z.object({
 });
 
 /** What a client attester says of one instance of a client. */
-export type ClientAttestation = {
-  jws: Jws;
-  alg: JwsAlgorithm;
-  kid: string | undefined;
-  claims: z.infer<typeof AttestationClaims>;
+export type ClientAttestation = UnverifiedJwt<z.infer<typeof AttestationClaims>> & {
   /** The thumbprint of the key that only this instance holds (RFC 7638, SHA-256, base64url). */
   instanceJkt: string;
 };
 
-/** Whatever is wrong with an attestation or its proof; why is for the log (§7.4). */
-export const invalidAttestation = (reason: string, description = INVALID) =>
-  new OAuthError("invalid_client_attestation", description, { reason });
+/** Whatever is wrong with an attestation or its proof (§7.4). */
+export const invalidAttestation = (
+  reason: string,
+  description = `Send one client attestation, and a new proof made with the key in it: ${reason}.`,
+) => new OAuthError("invalid_client_attestation", description, { reason });
 
-const INVALID =
-  "Send one OAuth-Client-Attestation of an attester that vouches for this client, and a new OAuth-Client-Attestation-PoP signed with its key: aud the issuer alone, iat now, a jti of its own.";
+const ATTESTATION = { types: ["oauth-client-attestation+jwt"], claims: AttestationClaims };
+const PROOF = { types: ["oauth-client-attestation-pop+jwt"], claims: ProofClaims };
+const REFUSALS = { code: "invalid_client_attestation", refuse: invalidAttestation } as const;
 
 /**
  * Takes a client attestation apart; nothing in it is believed yet
  * (draft-ietf-oauth-attestation-based-client-auth-11 §4).
  */
 export function readClientAttestation(token: string): ClientAttestation {
-  const jws = parseJws(token, "invalid_client_attestation");
-  const alg = checkedHeader(jws, "oauth-client-attestation+jwt");
-  const claims = readClaims(AttestationClaims, jws);
-  const { kid } = jws.header;
-  return {
-    ...{ jws, alg, claims, instanceJkt: thumbprintOf(claims.cnf.jwk) },
-    kid: typeof kid === "string" ? kid : undefined,
-  };
-}
-
-/** "explicit typing", and an algorithm that only the holder of a private key can use (RFC 8725 §3.1, §3.11). */
-function checkedHeader(jws: Jws, typ: string): JwsAlgorithm {
-  const alg = JWS_ALGORITHMS.find((ours) => ours === jws.header.alg);
-  if (!alg) throw invalidAttestation("the algorithm is not one of ours");
-  if (jws.header.typ !== typ) throw invalidAttestation(`typ is not ${typ}`);
-  const source = keySourceOf(jws);
-  if (source) throw invalidAttestation(`the header has ${source}`);
-  return alg;
-}
-
-function readClaims<Schema extends z.ZodType>(schema: Schema, { payload }: Jws): z.infer<Schema> {
-  const parsed = schema.safeParse(parseJson(payload));
-  if (parsed.success) return parsed.data;
-  throw invalidAttestation(
-    `${parsed.error.issues[0]?.path.join(".") || "the payload"} is missing or malformed`,
-  );
+  const attestation = readJwt(token, { ...ATTESTATION, ...REFUSALS });
+  return { ...attestation, instanceJkt: thumbprintOf(attestation.claims.cnf.jwk) };
 }
 
 /** Of the key as it was read: "The key contained in the cnf claim … is not a private key" (§7.1), nor a weak one. */
 function thumbprintOf(jwk: Record<string, unknown>): string {
-  const [fitting] = JWS_ALGORITHMS.flatMap((alg) => findVerificationKey(jwk, alg) ?? []);
-  if (!fitting) throw invalidAttestation("the key in cnf is private, weak, or none of ours");
-  return keyThumbprint(fitting.key);
+  for (const alg of JWS_ALGORITHMS) {
+    const fitting = findVerificationKey(jwk, alg);
+    if (fitting) return jwkThumbprint(fitting.key.export({ format: "jwk" }));
+  }
+  throw invalidAttestation("the key in cnf is private, weak, or none of ours");
 }
-
-const keyThumbprint = (key: KeyObject): string => jwkThumbprint(key.export({ format: "jwk" }));
 
 /**
  * "The Client Attestation JWT is fresh enough per local policy … by checking the iat or exp claims" (§7.1): it is of
@@ -127,12 +94,11 @@ export function verifyPossession(
   { claims: { cnf } }: ClientAttestation,
   { issuer, now }: { issuer: string; now: Date },
 ): PossessionProof {
-  const jws = parseJws(token, "invalid_client_attestation");
-  const alg = checkedHeader(jws, "oauth-client-attestation-pop+jwt");
+  const { jws, alg, claims } = readJwt(token, { ...PROOF, ...REFUSALS });
   // "The public key used to verify the JWT MUST be the key located in the cnf claim" (§5.1)
   if (!isSignedBy(jws, importVerificationKey(cnf.jwk, alg, "invalid_client_attestation")))
     throw invalidAttestation("the proof is signed with another key");
-  const { aud, jti, iat, exp, nbf = 0, challenge } = readClaims(ProofClaims, jws);
+  const { aud, jti, iat, exp, nbf = 0, challenge } = claims;
   if (!isSoleAudience(aud, [issuer])) throw invalidAttestation("aud is another, or several");
   const seconds = now.getTime() / 1000;
   if (seconds - iat > PROOF_MAX_AGE || iat - seconds > MAX_AHEAD) throw invalidAttestation("iat is not now");

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { OAuthError } from "@/lib/errors";
-import { type Jws, type JwsAlgorithm, keySourceOf, parseJson, parseJws } from "./jws";
+import type { JwsAlgorithm } from "./jws";
 import { audienceClaim, CLOCK_OFFSET, isSoleAudience, numericDate } from "./registered-claims";
 import { trustDomainOf } from "./spiffe-id";
+import { readJwt, type UnverifiedJwt } from "./unverified-jwt";
 
 /** The `client_assertion_type` of a JWT-SVID (draft-ietf-oauth-spiffe-client-auth-02 §3.1). */
 export const JWT_SPIFFE_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe";
@@ -25,12 +26,8 @@ const Claims = z.object({
 });
 
 /** A JWT-SVID: which workload its trust domain says that somebody is. */
-export type JwtSvid = {
-  jws: Jws;
-  alg: JwsAlgorithm;
-  kid: string | undefined;
-  claims: z.infer<typeof Claims>;
-  /** `spiffe://example.org`; "trust bundles … MUST be keyed by the trust domain identifier" (§6). */
+export type JwtSvid = UnverifiedJwt<z.infer<typeof Claims>> & {
+  /** `spiffe://example.org`; "Trust bundles … MUST be keyed by the trust domain identifier" (§6). */
   trustDomain: string;
 };
 
@@ -44,20 +41,11 @@ const refusal = (reason: string) =>
 
 /** Takes a JWT-SVID apart; nothing in it is believed yet (draft-ietf-oauth-spiffe-client-auth-02 §3.1). */
 export function readJwtSvid(token: string): JwtSvid {
-  const jws = parseJws(token, "invalid_client");
-  const { header } = jws;
-  const alg = ALGORITHMS.find((ours) => ours === header.alg);
-  if (!alg) throw refusal("the algorithm is none of a JWT-SVID");
-  if (!TYPES.includes(header.typ)) throw refusal("typ is another");
-  const source = keySourceOf(jws);
-  if (source) throw refusal(`the header has ${source}`);
-  const parsed = Claims.safeParse(parseJson(jws.payload));
-  if (!parsed.success) throw refusal(`${parsed.error.issues[0]?.path.join(".")} is missing or malformed`);
-  const claims = parsed.data;
-  const trustDomain = trustDomainOf(claims.sub);
+  const kind = { types: TYPES, algorithms: ALGORITHMS, claims: Claims };
+  const svid = readJwt(token, { ...kind, code: "invalid_client", refuse: refusal });
+  const trustDomain = trustDomainOf(svid.claims.sub);
   if (trustDomain === undefined) throw refusal("sub is no SPIFFE ID");
-  const kid = typeof header.kid === "string" ? header.kid : undefined;
-  return { jws, alg, kid, claims, trustDomain };
+  return { ...svid, trustDomain };
 }
 
 /** Refuses a JWT-SVID that is not for us alone, or not of now (draft-ietf-oauth-spiffe-client-auth-02 §3.1). */

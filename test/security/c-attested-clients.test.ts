@@ -2,7 +2,7 @@ import { and, count, eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { events } from "@/db/schema/events";
 import { accessTokens } from "@/db/schema/tokens";
-import { type Attested, attestedBy, type Instance } from "@/test/support/attested";
+import { type Attested, attestedBy, forgetTrustDomains, type Instance } from "@/test/support/attested";
 import { type App, refusalOf } from "@/test/support/client";
 import { testContext, twoInstances, unique } from "@/test/support/context";
 import { dumpOf, unchanged } from "@/test/support/digest";
@@ -46,6 +46,7 @@ beforeAll(async () => {
   workload = await s.createService({ token_endpoint_auth_method: "spiffe_jwt", spiffe_id: spiffeId });
 });
 afterAll(async () => {
+  await forgetTrustDomains(s);
   await Promise.all([attester.close(), trap.close(), bundle.close()]);
   await closeOther();
 });

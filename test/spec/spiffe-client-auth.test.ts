@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseClientMetadata } from "@/lib/oauth/client-metadata";
 import { registerClient } from "@/lib/services/clients";
 import { createTrustedIssuer } from "@/lib/services/trusted-issuers";
+import { forgetTrustDomains } from "@/test/support/attested";
 import { type App, refusalOf, tokensOf } from "@/test/support/client";
 import { unique } from "@/test/support/context";
 import { unchanged } from "@/test/support/digest";
@@ -32,7 +33,10 @@ beforeAll(async () => {
   spiffeId = `${trustDomain}/ns/prod/indexer`;
   service = await workload(spiffeId);
 });
-afterAll(() => bundle.close());
+afterAll(async () => {
+  await forgetTrustDomains(s);
+  await bundle.close();
+});
 
 /** A trust domain whose keys the bundle has. */
 async function trust(terms: Json = {}): Promise<string> {

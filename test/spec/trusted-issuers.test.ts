@@ -116,6 +116,13 @@ describe("POST /trusted-issuers", () => {
     ]);
   });
 
+  it("attestations have a type of their own: an issuer of anything else may be a client attester, too", async () => {
+    for (const purpose of ["id_token", "id_jag", "chaining", "workload"]) {
+      const purposes = [purpose, "client_auth"];
+      expect((await created({ purposes })).purposes).toEqual(purposes);
+    }
+  });
+
   it("the same issuer again is 409; of ten at once exactly one is made", async () => {
     const body = newIssuer();
     const answers = await Promise.all(Array.from({ length: 10 }, () => create(body)));

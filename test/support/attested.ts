@@ -1,10 +1,16 @@
 import { randomUUID } from "node:crypto";
+import { like } from "drizzle-orm";
+import { trustedIssuers } from "@/db/schema/trusted-issuers";
 import type { App } from "./client";
 import { newForeignKey, type SigningKey, signAs } from "./foreign-issuer";
 import type { PublicServer } from "./public-server";
 import type { Partner } from "./trusted-assertions";
 
 type Json = Record<string, unknown>;
+
+/** Trusts no trust domain any more: what metadata say depends on them, and files of one worker share a database. */
+export const forgetTrustDomains = ({ t: { ctx } }: PublicServer) =>
+  ctx.db.delete(trustedIssuers).where(like(trustedIssuers.issuer, "spiffe://%"));
 
 /** One deployed instance of a client: what it holds is its key, and nothing that the others have. */
 export type Instance = SigningKey;

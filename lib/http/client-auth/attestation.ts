@@ -51,6 +51,10 @@ export const clientAttestation: Authenticator = {
 export const hasAttestation = ({ headers }: Request): boolean =>
   headers.has(ATTESTATION_HEADER) || headers.has(PROOF_HEADER);
 
+/** Says the same of an attester nobody knows, one for something else, one that did not sign, and an unknown client. */
+const UNVOUCHED =
+  "Get an attestation from an attester that vouches for this client here, and make a new proof with the key in it.";
+
 type Shown = { attestation: ClientAttestation; proof: string | null; client: Client | undefined };
 
 /**
@@ -60,7 +64,7 @@ type Shown = { attestation: ClientAttestation; proof: string | null; client: Cli
 async function prove(ctx: Context, call: Call, { attestation, proof, client }: Shown): Promise<Proof> {
   const key = await attesterKey(ctx, call, { attestation, client });
   if (!key || !isSignedBy(attestation.jws, key))
-    throw invalidAttestation("no attester that vouches for this client signed it");
+    throw invalidAttestation(key ? "the signature is wrong" : "nobody vouches for it", UNVOUCHED);
   checkFreshness(attestation, { now: ctx.now(), maxAge: ctx.settings.attestationMaxAge });
   const consume =
     proof === null ? checkDpop(ctx, call, attestation) : checkPossession(ctx, attestation, proof);
