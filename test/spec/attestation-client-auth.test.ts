@@ -258,7 +258,11 @@ describe("§10.8: who vouches", () => {
     };
     expect((await ask(await vouchedBy(unnamed, own))).status).toBe(200);
     expect((await ask(await vouchedBy(named, own))).status).toBe(200);
-    // Its word is for itself alone.
+    // Its word is its own, and for itself alone.
+    const foreign = {
+      sign: (claims = {}, header = {}) => signAs(backend, { iss: "https://x.example", ...claims }, header),
+    };
+    expect(await refused(await vouchedBy(foreign, own))).toEqual(INVALID);
     expect(await refused(await vouchedBy(unnamed))).toEqual(INVALID);
     expect(await refused(await vouchedBy(named))).toEqual(INVALID);
   });
