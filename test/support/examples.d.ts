@@ -22,11 +22,19 @@ declare module "@/examples/mcp-server/notes.mjs" {
 declare module "@/examples/mcp-server/verify-live.mjs" {
   import type { OAuthTokenVerifier } from "@modelcontextprotocol/server";
 
-  export function liveVerifier(options: { issuer: string; resource: string }): OAuthTokenVerifier;
+  export function liveVerifier(options: {
+    issuer: string;
+    resource: string;
+    pollSeconds?: number;
+  }): OAuthTokenVerifier;
 }
 
 declare module "@/examples/mcp-server/verify-offline.mjs" {
   import type { OAuthTokenVerifier } from "@modelcontextprotocol/server";
 
-  export function offlineVerifier(options: { issuer: string; resource: string }): OAuthTokenVerifier;
+  export function offlineVerifier(options: {
+    issuer: string;
+    resource: string;
+    pollSeconds?: number;
+  }): OAuthTokenVerifier;
 }
