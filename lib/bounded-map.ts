@@ -1,7 +1,7 @@
-type Limits = { maxEntries: number; maxKeyLength: number };
+type Limits = { maxEntries: number; maxKeyLength?: number };
 
 /** Remembers so many values and no more: those that were looked up last, by keys that are no longer than that. */
-export function boundedMap<Value>({ maxEntries, maxKeyLength }: Limits) {
+export function boundedMap<Value>({ maxEntries, maxKeyLength = Number.POSITIVE_INFINITY }: Limits) {
   const entries = new Map<string, Value>();
   return {
     get(key: string): Value | undefined {
@@ -14,10 +14,12 @@ export function boundedMap<Value>({ maxEntries, maxKeyLength }: Limits) {
     },
     set(key: string, value: Value): void {
       if (key.length > maxKeyLength) return;
+      entries.delete(key);
       entries.set(key, value);
       if (entries.size <= maxEntries) return;
       const [oldest] = entries.keys();
       if (oldest !== undefined) entries.delete(oldest);
     },
+    forget: (key: string): void => void entries.delete(key),
   };
 }

@@ -1,3 +1,5 @@
+import { boundedMap } from "./bounded-map";
+
 /** Reads that may be up to a second old, for what every request looks at and nearly nothing changes. */
 export type RecentReads = {
   /** The value read for `key` within the last second, or read now; "not found" is never remembered. */
@@ -20,21 +22,13 @@ type Entry = { at: number; value: Promise<unknown>; isRead: boolean };
 
 /** Makes the memory of one instance; concurrent reads of one key are one read. */
 export function recentReads(now: () => Date): RecentReads {
-  const entries = new Map<string, Entry>();
-
-  function remember(key: string, entry: Entry): void {
-    entries.delete(key);
-    entries.set(key, entry);
-    if (entries.size <= MAX_ENTRIES) return;
-    const [oldest] = entries.keys();
-    if (oldest !== undefined) entries.delete(oldest);
-  }
+  const entries = boundedMap<Entry>({ maxEntries: MAX_ENTRIES });
+  const { forget } = entries;
 
   const fresh = (key: string): Entry | undefined => {
     const known = entries.get(key);
     return known && now().getTime() - known.at < MAX_AGE_MS ? known : undefined;
   };
-  const forget = (key: string) => void entries.delete(key);
 
   const withinTransaction: RecentReads = {
     async read<T>(key: string, load: () => Promise<T | undefined>): Promise<T | undefined> {
@@ -53,14 +47,14 @@ export function recentReads(now: () => Date): RecentReads {
       if (known) return (await known.value) as T | undefined;
       // A query of Drizzle's runs anew each time it is awaited; a promise of our own runs it once.
       const entry = { at: now().getTime(), value: Promise.resolve(load()), isRead: false };
-      remember(key, entry);
+      entries.set(key, entry);
       try {
         const value = await entry.value;
         entry.isRead = true;
-        if (value === undefined) entries.delete(key);
+        if (value === undefined) forget(key);
         return value;
       } catch (error) {
-        entries.delete(key);
+        forget(key);
         throw error;
       }
     },
