@@ -12,6 +12,8 @@ const hop = {
   audience: "https://db.example",
   scopeBefore: ["mail:read", "db:read"],
   scopeAfter: ["db:read"],
+  detailsBefore: [],
+  detailsAfter: [],
   dropped: ["mail:read"],
   expiresAt: LATER(300),
   policy: "built-in/1",
@@ -53,6 +55,14 @@ describe("the report of a chain", () => {
     expect(report({}, keys).at(-1)).toBe(
       `The keys came from ${source}; pass --jwks to prove with keys you know.`,
     );
+  });
+
+  it("names the types of authorization details, and what cannot be proven of them here", () => {
+    const types = { detailsBefore: ["payment", "mcp_tool"], detailsAfter: ["payment"] };
+    const lines = report({ hops: [{ ...hop, ...types, scopeBefore: [], scopeAfter: [] }] });
+    expect(lines[3]).toContain("mail:read db:read; in detail: payment, mcp_tool");
+    expect(lines[4]).toContain("in detail: payment, mcp_tool → in detail: payment");
+    expect(lines[6]).toContain("is the server's word: it takes the schema of its type.");
   });
 
   it("says when the token has expired, and when a hop ended", () => {

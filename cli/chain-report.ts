@@ -25,14 +25,14 @@ const KEY_SOURCES = { server: "the server's answer", bundle: "the bundle itself"
 
 const HEAD = ["", "WHO", "SCOPE", "DROPPED", "FOR", "TIME", "ALLOWED BY"];
 
-function originLine({ origin }: Proven, now: Date): readonly string[] {
+function originLine({ origin, hops }: Proven, now: Date): readonly string[] {
   if ("issuer" in origin) return ["start", origin.sub, "", "", `as ${origin.issuer} says`, "", ""];
   const { client_id, scope, aud, exp, grant, approval } = origin;
   const allowed = [grant && `grant ${grant}`, approval && `approval ${approval}`].filter(Boolean).join(", ");
   return [
     "start",
     `client:${client_id}`,
-    scope || NONE,
+    reach(scope.split(" ").filter(Boolean), hops[0]?.detailsBefore ?? []),
     "",
     aud,
     timeLeft(new Date(exp * 1000), now),
@@ -42,11 +42,11 @@ function originLine({ origin }: Proven, now: Date): readonly string[] {
 
 function hopLine(hop: ProvenHop, index: number, now: Date): readonly string[] {
   const { actor, audience, scopeBefore, scopeAfter, dropped, expiresAt, policy, approval } = hop;
-  const after = formatScope(scopeAfter) || NONE;
+  const after = reach(scopeAfter, hop.detailsAfter);
   return [
     String(index + 1),
     actor,
-    scopeBefore ? `${formatScope(scopeBefore) || NONE} → ${after}` : after,
+    scopeBefore ? `${reach(scopeBefore, hop.detailsBefore)} → ${after}` : after,
     formatScope(dropped),
     audience,
     timeLeft(expiresAt, now),
@@ -54,7 +54,10 @@ function hopLine(hop: ProvenHop, index: number, now: Date): readonly string[] {
   ];
 }
 
-const NONE = "nothing";
+/** How far a token goes: its scope, and the types of what it says in detail (RFC 9396). */
+const reach = (scope: readonly string[], details: readonly string[]): string =>
+  [formatScope(scope), details.length > 0 && `in detail: ${details.join(", ")}`].filter(Boolean).join("; ") ||
+  "nothing";
 
 function timeLeft(end: Date, now: Date): string {
   const seconds = Math.floor((end.getTime() - now.getTime()) / 1000);
@@ -69,7 +72,10 @@ function verdict({ hops, expired }: Proven): string {
   const still = expired
     ? "The token has expired."
     : "This proves how the token came about, not that it still counts: ask /introspect.";
-  return `${chain} ${still}`;
+  const details = hops.some(({ detailsAfter }) => detailsAfter.length > 0)
+    ? " That each authorization detail says no more than one before it is the server's word: it takes the schema of its type."
+    : "";
+  return `${chain}${details} ${still}`;
 }
 
 function table(rows: readonly (readonly string[])[]): readonly string[] {

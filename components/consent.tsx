@@ -1,4 +1,5 @@
 import { ClientText } from "@/components/client-text";
+import type { AskedDetail } from "@/components/details";
 import type { Person } from "@/components/frame";
 import { Icon } from "@/components/icon";
 import { Moment } from "@/components/moment";
@@ -30,6 +31,7 @@ export type ConsentView = {
   /** Other servers that the app may show this sign-in to; the operator said so. */
   signsInAt: readonly string[];
   scopes: readonly AskedScope[];
+  details: readonly AskedDetail[];
   /** How many times access may be passed on to other agents; leave out when it may not. */
   delegationHops?: number;
   duration: Duration;
@@ -103,9 +105,9 @@ export function Consent(view: ConsentView) {
 
       <p className="asked">{askedText(view)}</p>
       <div className="facts">
-        <ScopeChoices scopes={view.scopes} />
+        <ScopeChoices scopes={view.scopes} details={view.details} />
       </div>
-      <TechnicalNames scopes={view.scopes} />
+      <TechnicalNames scopes={view.scopes} details={view.details} />
 
       <dl className="facts">
         <div className="fact">
@@ -161,8 +163,8 @@ export function Consent(view: ConsentView) {
   );
 }
 
-const isAllAllowed = ({ scopes }: ConsentView): boolean =>
-  scopes.length > 0 && scopes.every(({ status }) => status === "already-allowed");
+const isAllAllowed = ({ scopes, details }: ConsentView): boolean =>
+  details.length === 0 && scopes.length > 0 && scopes.every(({ status }) => status === "already-allowed");
 
 /** What was asked for, and what to do about it. */
 function askedText(view: ConsentView): string {

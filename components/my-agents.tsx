@@ -1,4 +1,5 @@
 import { ClientText } from "@/components/client-text";
+import { type Detail, Sentence } from "@/components/details";
 import { distance, Moment } from "@/components/moment";
 import { type Scope, ScopeChoices, TechnicalNames } from "@/components/scopes";
 import { type Verification, VerificationLine } from "@/components/verification";
@@ -10,6 +11,8 @@ export type GrantView = {
   verification: Verification;
   resource: { name: string; identifier: string };
   scopes: readonly Scope[];
+  /** What it was allowed in detail and still holds. */
+  details: readonly Detail[];
   since: Date;
   lastUsedAt?: Date | undefined;
   /** Agents that it handed work on to, and that act for the person through it now. */
@@ -119,6 +122,13 @@ function Grant({ grant, view }: { grant: GrantView; view: MyAgentsView }) {
                   {risk === "high" && <span className="danger"> (high risk)</span>}
                 </li>
               ))}
+              {grant.details.map(({ key, sentence, risk }) => (
+                <li key={key}>
+                  <Sentence parts={sentence} />
+                  {risk === "high" && <span className="danger"> (high risk)</span>}
+                </li>
+              ))}
+              {grant.scopes.length + grant.details.length === 0 && <li>Nothing now</li>}
             </ul>
           </dd>
         </div>

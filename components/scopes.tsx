@@ -1,3 +1,4 @@
+import { type AskedDetail, DetailChoice, DetailsAsJson } from "@/components/details";
 import { Icon, type IconName } from "@/components/icon";
 
 export type Risk = "low" | "medium" | "high";
@@ -19,9 +20,10 @@ export type AskedScope = Scope & {
   ticked?: boolean;
 };
 
-type Group = Risk | "not-described";
+type Group = Risk | "not-described" | "exact";
 
 const GROUPS: readonly { group: Group; title: string; icon: IconName }[] = [
+  { group: "exact", title: "Exactly this", icon: "exact" },
   { group: "low", title: "Read", icon: "read" },
   { group: "medium", title: "Change", icon: "change" },
   { group: "not-described", title: "Not described", icon: "unverified" },
@@ -30,13 +32,18 @@ const GROUPS: readonly { group: Group; title: string; icon: IconName }[] = [
 
 const groupOf = ({ described, risk }: Scope): Group => (described ? risk : "not-described");
 
+type Asked = { scopes: readonly AskedScope[]; details?: readonly AskedDetail[] };
+
 /** Permissions grouped by what they can do, each with a box; what can do lasting harm starts unticked. */
-export function ScopeChoices({ scopes }: { scopes: readonly AskedScope[] }) {
+export function ScopeChoices({ scopes, details = [] }: Asked) {
   return GROUPS.map(({ group, title, icon }) => {
     const members = scopes.filter((scope) => groupOf(scope) === group);
-    if (members.length === 0) return null;
+    const exact = details.filter(({ risk }) => group === (risk === "high" ? "high" : "exact"));
+    if (members.length + exact.length === 0) return null;
     const startsUnticked =
-      group === "high" && members.some(({ status, ticked }) => status === "asked" && !ticked);
+      group === "high" &&
+      (members.some(({ status, ticked }) => status === "asked" && !ticked) ||
+        exact.some(({ ticked }) => !ticked));
     return (
       <fieldset className="scopes" key={group}>
         <legend className={group === "high" ? "side danger" : "side"}>
@@ -46,6 +53,11 @@ export function ScopeChoices({ scopes }: { scopes: readonly AskedScope[] }) {
           </span>
         </legend>
         <ul>
+          {exact.map((detail) => (
+            <li key={detail.key}>
+              <DetailChoice detail={detail} />
+            </li>
+          ))}
           {members.map((scope) => (
             <li key={scope.name}>
               <ScopeChoice scope={scope} />
@@ -94,12 +106,15 @@ function ScopeChoice({ scope }: { scope: AskedScope }) {
   );
 }
 
+type Named = { scopes: readonly Scope[]; details?: readonly AskedDetail[] };
+
 /** The same permissions by the names machines use, for who wants to know exactly. */
-export function TechnicalNames({ scopes }: { scopes: readonly Scope[] }) {
+export function TechnicalNames({ scopes, details = [] }: Named) {
   return (
     <details className="more">
       <summary>Technical names</summary>
       <ul className="names">
+        <DetailsAsJson details={details} />
         {scopes.map(({ name, description }) => (
           <li key={name}>
             <code>{name}</code>

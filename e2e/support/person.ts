@@ -24,7 +24,11 @@ export async function stop(page: Page, server: string, app: string): Promise<voi
 }
 
 async function signInIfAsked(page: Page): Promise<void> {
-  if (new URL(page.url()).pathname !== "/login") return;
+  if (new URL(page.url()).pathname === "/login") await signIn(page);
+}
+
+/** Signs in on the page that asks for it, and waits for what comes after. */
+export async function signIn(page: Page): Promise<void> {
   await page.getByLabel("Email").fill(ADMIN.email);
   await page.getByLabel("Password").fill(ADMIN.password);
   await page.getByRole("button", { name: "Sign in" }).click();

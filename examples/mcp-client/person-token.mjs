@@ -15,7 +15,10 @@ const {
   "id-token": wantsIdToken,
   ...asked
 } = parseArgs({
-  options: { server: text, scope: text, resource: text, client: text, "id-token": { type: "boolean" } },
+  options: {
+    ...{ server: text, scope: text, resource: text, authorization_details: text, client: text },
+    "id-token": { type: "boolean" },
+  },
 }).values;
 
 /** The members of an answer; throws the error that it is instead. */

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { isCodeVerifier, matchesChallenge } from "@/lib/oauth/pkce";
 import { matchesRedirectUri } from "@/lib/oauth/redirect-uri";
 import { intersectScope } from "@/lib/oauth/scope";
@@ -26,6 +27,7 @@ import {
   storeFamily,
 } from "@/lib/services/tokens";
 import { defineGrant, issuedToken, type TokenRequest, type TokenResponse } from "./grant";
+import { heldDetails } from "./held-details";
 import { oneResource } from "./one-resource";
 
 const INVALID_CODE =
@@ -39,6 +41,7 @@ export const authorizationCode = defineGrant({
     code: z.string().min(1),
     code_verifier: z.string().optional(),
     redirect_uri: z.string().optional(),
+    authorization_details: z.string().optional(),
   }),
 
   async handle(ctx, request) {
@@ -56,7 +59,8 @@ export const authorizationCode = defineGrant({
     checkKey(code, jkt);
     checkInstance(code, request.instanceJkt);
     const scope = [...(await remainingScope(ctx, code))];
-    return (await redeem(ctx, { ...code, scope }, request)) ?? refuseReplay(ctx, code, address);
+    const details = await heldDetails(ctx, code, params.authorization_details);
+    return (await redeem(ctx, { ...code, scope }, details, request)) ?? refuseReplay(ctx, code, address);
   },
 });
 
@@ -122,10 +126,10 @@ async function remainingScope(ctx: Context, code: AuthorizationCode): Promise<re
 async function redeem(
   ctx: Context,
   code: AuthorizationCode,
+  authorizationDetails: readonly AuthorizationDetail[] | undefined,
   { client, address, jkt, instanceJkt }: TokenRequest<unknown>,
 ): Promise<TokenResponse | undefined> {
   const { approvalId, familyId, grantId, clientId, userId, resource, scope, authTime, amr } = code;
-  const authorizationDetails = code.authorizationDetails ?? undefined;
   const subject = `user:${userId}`;
   const family = newFamily(ctx, { id: familyId, grantId, clientId, approvalId });
   const ttl = interactiveTtl(ctx, family);
@@ -155,6 +159,7 @@ async function redeem(
         resource,
         authTime,
         amr,
+        // It keeps what the person agreed to: a narrower access token is no smaller grant.
         authorizationDetails: code.authorizationDetails,
         jkt: jkt ?? null,
         instanceJkt: instanceJkt ?? null,
@@ -188,6 +193,7 @@ async function redeem(
         grant: grantId,
         scope,
         audience: resource,
+        ...(authorizationDetails && { authorizationDetails }),
       },
       address,
     });

@@ -1,8 +1,10 @@
 import { z } from "zod";
 import { OAuthError } from "@/lib/errors";
+import { parseAuthorizationDetails } from "@/lib/oauth/authorization-details";
 import { parseScope } from "@/lib/oauth/scope";
 import { touchClient } from "@/lib/services/clients";
 import { mintAccessToken } from "@/lib/services/issuing";
+import { ownDetails } from "@/lib/services/requested-details";
 import { ownScope, requestedScope, resolveTarget } from "@/lib/services/targets";
 import { defineGrant, issuedToken } from "./grant";
 import { oneResource } from "./one-resource";
@@ -11,7 +13,7 @@ import { oneResource } from "./one-resource";
 export const clientCredentials = defineGrant({
   grantType: "client_credentials",
 
-  params: z.object({ scope: z.string().optional() }),
+  params: z.object({ scope: z.string().optional(), authorization_details: z.string().optional() }),
 
   async handle(ctx, { client, authMethod, params, resources, address, jkt }) {
     // "The client credentials grant type MUST only be used by confidential clients."
@@ -23,7 +25,11 @@ export const clientCredentials = defineGrant({
     }
     const asked = params.scope === undefined ? undefined : parseScope(params.scope);
     const target = await resolveTarget(ctx, client, oneResource(resources) ?? client.allowedResources[0]);
-    const scope = strictScope(ownScope(ctx, { client, target, asked }), asked);
+    const details = parseAuthorizationDetails(params.authorization_details);
+    const authorizationDetails = details && ownDetails(client, target, details);
+    // Who says in detail what it needs, and names no scope, needs none.
+    const scope =
+      details && !asked?.length ? [] : strictScope(ownScope(ctx, { client, target, asked }), asked);
     const ttl = ctx.settings.clientCredentialsTtl ?? ctx.settings.accessTokenTtl;
     const subject = `client:${client.clientId}`;
     const minted = await mintAccessToken(ctx, {
@@ -34,6 +40,7 @@ export const clientCredentials = defineGrant({
       audience: target.resource,
       ttl,
       jkt,
+      authorizationDetails,
     });
     await ctx.appendIssued({
       row: minted.row,
@@ -42,12 +49,15 @@ export const clientCredentials = defineGrant({
         actor: subject,
         subject: `token:${minted.row.jti}`,
         clientId: client.clientId,
-        data: { grantType: "client_credentials", scope, audience: target.resource },
+        data: {
+          ...{ grantType: "client_credentials", scope, audience: target.resource },
+          ...(authorizationDetails && { authorizationDetails }),
+        },
         address,
       },
     });
     ctx.defer(() => touchClient(ctx, client));
-    return issuedToken({ token: minted.token, jkt, ttl, scope });
+    return issuedToken({ token: minted.token, jkt, ttl, scope, authorizationDetails });
   },
 });
 

@@ -1,6 +1,11 @@
 import type { Context } from "@/lib/context";
 import { type ErrorCode, OAuthError } from "@/lib/errors";
-import { decodeAssertion } from "@/lib/oauth/assertion";
+import { type AssertionPurpose, decodeAssertion } from "@/lib/oauth/assertion";
+import {
+  type AuthorizationDetail,
+  invalidDetails,
+  readAuthorizationDetails,
+} from "@/lib/oauth/authorization-details";
 import { identityOf, type VerifiedAssertion, verifyAssertion } from "@/lib/services/assertions";
 import type { Use } from "@/lib/services/used-assertions";
 import { linkPerson, mayComeIn, newPersonId, type User } from "@/lib/services/users";
@@ -27,8 +32,6 @@ function refuseOwn({ settings }: Context, token: string, code: ErrorCode): void 
 
 /** A limit that is not understood is not ignored: the token would say more than the assertion. */
 const LIMITS = {
-  authorization_details:
-    "Get an assertion without authorization_details: this server knows no types of them.",
   requested_cnf:
     "Get an assertion without requested_cnf, and send a DPoP proof: the token is bound to its key.",
   tenant: "Get an assertion of an issuer that has one tenant: this server does not tell tenants apart.",
@@ -36,10 +39,36 @@ const LIMITS = {
   aud_sub: "Get an assertion without aud_sub: this server finds people by iss and sub.",
 };
 
-function refuseLimits({ claims }: VerifiedAssertion, code: ErrorCode): void {
+/** A workload says who it is and an ID token who somebody is: neither says what may be done. */
+const IN_DETAIL: readonly AssertionPurpose[] = ["id_jag", "chaining"];
+
+function refuseLimits({ purpose, claims }: VerifiedAssertion, code: ErrorCode): void {
+  if (claims.authorization_details !== undefined && !IN_DETAIL.includes(purpose))
+    throw new OAuthError(
+      code,
+      "Get an assertion without authorization_details: none of this kind has them.",
+      {
+        reason: "the assertion has authorization_details",
+      },
+    );
   for (const [name, description] of Object.entries(LIMITS))
     if (claims[name] !== undefined)
       throw new OAuthError(code, description, { reason: `the assertion has ${name}` });
+}
+
+/**
+ * The details that another server says a person gave; undefined: it says none. An issuer whose scopes the operator
+ * limited has no say in them: a detail is no smaller power than a scope.
+ */
+export function assertedDetails({
+  issuer,
+  claims,
+}: VerifiedAssertion): readonly AuthorizationDetail[] | undefined {
+  if (claims.authorization_details === undefined) return undefined;
+  if (issuer.scope === null) return readAuthorizationDetails(claims.authorization_details);
+  throw invalidDetails(
+    "Get an assertion without authorization_details: its issuer is trusted with scopes only.",
+  );
 }
 
 /**

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { intersectScope, narrowScope, parseScope } from "@/lib/oauth/scope";
 import { deriveKey, open, seal } from "@/lib/secret-key";
 import { type Client, touchClient } from "@/lib/services/clients";
@@ -20,9 +21,14 @@ import {
 import { meansResource, meantScope, scopeOfRole } from "@/lib/services/targets";
 import { interactiveTtl, killReplayedFamily, storeAccessToken } from "@/lib/services/tokens";
 import { defineGrant, issuedToken, type TokenRequest, type TokenResponse } from "./grant";
+import { heldDetails } from "./held-details";
 import { oneResource } from "./one-resource";
 
-type Params = { refresh_token: string; scope?: string | undefined };
+type Params = {
+  refresh_token: string;
+  scope?: string | undefined;
+  authorization_details?: string | undefined;
+};
 
 const INVALID_TOKEN =
   "The refresh token is unknown, used, expired or revoked. Ask the person to connect again.";
@@ -32,7 +38,11 @@ const DEFAULT_OVERLAP = { public: 60, confidential: 10 } as const;
 export const refreshToken = defineGrant({
   grantType: "refresh_token",
 
-  params: z.object({ refresh_token: z.string().min(1), scope: z.string().optional() }),
+  params: z.object({
+    refresh_token: z.string().min(1),
+    scope: z.string().optional(),
+    authorization_details: z.string().optional(),
+  }),
 
   async handle(ctx, request) {
     const state = await findRefreshToken(ctx, request.params.refresh_token);
@@ -45,7 +55,8 @@ export const refreshToken = defineGrant({
     if (state.token.usedAt) return repeat(ctx, state, request);
     const scope = await remainingScope(ctx, state, request.params.scope);
     await checkResource(ctx, state, request.resources);
-    const response = await rotate(ctx, state, request, scope);
+    const details = await heldDetails(ctx, state.token, request.params.authorization_details);
+    const response = await rotate(ctx, state, request, { scope, details });
     if (response) return response;
     // Another request with the same token was first; look again at what it left.
     const now = await findRefreshToken(ctx, request.params.refresh_token);
@@ -98,18 +109,20 @@ async function checkResource(
   }
 }
 
+/** What the new access token is to reach. */
+type Reach = { scope: readonly string[]; details: readonly AuthorizationDetail[] | undefined };
+
 /** The successor, in one transaction with the end of the old token; undefined when another request was first. */
 async function rotate(
   ctx: Context,
   { token, family }: RefreshTokenState,
   request: TokenRequest<Params>,
-  scope: readonly string[],
+  { scope, details: authorizationDetails }: Reach,
 ): Promise<TokenResponse | undefined> {
   const { clientId, userId, familyId, grantId, resource, authTime, amr } = token;
   const ttl = interactiveTtl(ctx, family);
   if (ttl < 1) throw new OAuthError("invalid_grant", INVALID_TOKEN);
   const subject = `user:${userId}`;
-  const authorizationDetails = token.authorizationDetails ?? undefined;
   // Signed before the transaction: inside it, the signer's own look at the database would wait for it to end.
   const access = await mintAccessToken(ctx, {
     grantType: "refresh_token",
@@ -161,7 +174,10 @@ async function rotate(
       actor: `client:${clientId}`,
       subject: `token:${access.row.jti}`,
       clientId,
-      data: { principal: subject, grant: grantId, family: familyId, scope, audience: resource },
+      data: {
+        ...{ principal: subject, grant: grantId, family: familyId, scope, audience: resource },
+        ...(authorizationDetails && { authorizationDetails }),
+      },
       address: request.address,
     });
     return true;
@@ -178,8 +194,10 @@ const overlap = ({ settings }: Context, client: Client): number =>
 
 /** What a repeat has to carry again to be taken for the same request. */
 function requestDigest({ authMethod, params, resources, jkt }: TokenRequest<Params>): string {
-  // Without a key as before, so that answers kept by an earlier release are still found.
-  const request = [authMethod, params.scope ?? null, resources, ...(jkt === undefined ? [] : [jkt])];
+  const details = params.authorization_details;
+  // Without a key and without details as before, so that answers kept by an earlier release are still found.
+  const added = details === undefined ? [jkt].filter(Boolean) : [jkt ?? null, details];
+  const request = [authMethod, params.scope ?? null, resources, ...added];
   return createHash("sha256").update(JSON.stringify(request)).digest("base64url");
 }
 

@@ -10,8 +10,9 @@ import { resolveDocumentClient } from "@/lib/services/client-documents";
 import { type Client, findClient } from "@/lib/services/clients";
 import { identityAskedFor } from "@/lib/services/identity";
 import { addressKey } from "@/lib/services/rate-limits";
+import { requestedDetails } from "@/lib/services/requested-details";
 import type { SignedIn } from "@/lib/services/sessions";
-import { grantableScope, requestedScope, resolveTarget } from "@/lib/services/targets";
+import { grantableScope, meantScope, requestedScope, resolveTarget } from "@/lib/services/targets";
 import type { Call } from "./call";
 
 /** Who asks, and where the answer goes: until both are known to belong together, nothing is sent there (RFC 6749 §4.1.2.1). */
@@ -58,15 +59,18 @@ export async function validRequest(
   if (!client.grantTypes.includes("authorization_code")) {
     throw new OAuthError("unauthorized_client", "This client is not registered for authorization_code.");
   }
-  const { resources, scope: asked, responseType: _, ...request } = parseAuthorizationRequest(params);
+  const parsed = parseAuthorizationRequest(params);
+  const { resources, scope: asked, authorizationDetails: details, responseType: _, ...request } = parsed;
   const target = await resolveTarget(ctx, client, resources[0]);
+  const authorizationDetails = details && requestedDetails(client, target, details);
   const asking = { client, target, asked, ...(by && { role: by.user.role }) };
-  const scope =
-    resources.length === 0 && asked?.includes("openid")
-      ? await signInScope(ctx, asking)
-      : await resourceScope(ctx, asking);
+  const scope = await scopeOf(ctx, asking, {
+    inDetail: details !== undefined,
+    anywhere: resources.length === 0,
+  });
   return {
     ...request,
+    authorizationDetails,
     prompt: [...request.prompt],
     redirectUri,
     resource: target.resource,
@@ -75,6 +79,24 @@ export async function validRequest(
 }
 
 type Asking = Parameters<typeof grantableScope>[1];
+
+type Kind = {
+  /** It has authorization details. */
+  inDetail: boolean;
+  /** It names no resource. */
+  anywhere: boolean;
+};
+
+function scopeOf(ctx: Context, asking: Asking, { inDetail, anywhere }: Kind): Promise<readonly string[]> {
+  if (inDetail) return scopeBesideDetails(ctx, asking);
+  return anywhere && asking.asked?.includes("openid") ? signInScope(ctx, asking) : resourceScope(ctx, asking);
+}
+
+/** Who says in detail what is to be done, and names no scope of the resource, needs none (RFC 9396 §3.1). */
+async function scopeBesideDetails(ctx: Context, asking: Asking): Promise<readonly string[]> {
+  const meant = meantScope(grantableScope(ctx, asking), asking.asked ?? []);
+  return meant.length > 0 ? resourceScope(ctx, asking) : identityOf(ctx, asking);
+}
 
 /** What a request for a resource comes to: scopes of the resource, and beside them who the person is, if that is asked. */
 async function resourceScope(ctx: Context, asking: Asking): Promise<readonly string[]> {

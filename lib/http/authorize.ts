@@ -2,6 +2,7 @@ import type { Context } from "@/lib/context";
 import { isOAuthError, OAuthError } from "@/lib/errors";
 import { brokenLink, clientAndRedirect, stateOf } from "@/lib/oauth/authorization-request";
 import { authorizationResponse } from "@/lib/oauth/authorization-response";
+import { errorDescription } from "@/lib/oauth/error-description";
 import { type Approval, decideConsent, openApproval, requestConsent } from "@/lib/services/approvals";
 import type { Client } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
@@ -126,7 +127,8 @@ async function needsAnswer(ctx: Context, call: Call, question: Question, by: Sig
   // Not for requests that came through a tunnel or a proxy: they are never served openly (product decision D1).
   if (ctx.settings.consentMode === "auto_approve" && call.isLocal) return false;
   const { kind, clientId, request: asked } = question;
-  if (kind !== "static" || asked.prompt.includes("consent")) return true;
+  // Details are what a person said yes to once: they are asked about each time.
+  if (kind !== "static" || asked.prompt.includes("consent") || asked.authorizationDetails) return true;
   const standing = await findStandingGrant(ctx, { userId: by.user.id, clientId, resource: asked.resource });
   return !standing || !asked.scope.every((name) => standing.scope.includes(name));
 }
@@ -163,10 +165,11 @@ async function answerWithoutAsking(
   if (view.state !== "open") throw new OAuthError("access_denied", "This request was answered already.");
   const { request } = view.approval;
   const allow = await scopeOfRole(ctx, request, by.user.role);
-  if (allow.length === 0 && request.scope.length > 0) {
+  const details = request.authorizationDetails;
+  if (allow.length === 0 && !details && request.scope.length > 0) {
     throw new OAuthError("access_denied", "Ask for less: this person may not grant any of it.");
   }
-  const decided = await decideConsent(ctx, { id, by, browser, allow, address });
+  const decided = await decideConsent(ctx, { id, by, browser, allow, details, address });
   if (decided.outcome !== "approved")
     throw new OAuthError("access_denied", "This request was answered already.");
   return seeOther(codeRedirect(ctx, decided.approval, decided.code));
@@ -189,7 +192,7 @@ export function errorRedirect(
 ): string {
   return authorizationResponse(redirectUri, {
     error: code,
-    error_description: description,
+    error_description: errorDescription(description),
     error_code: options.detail,
     error_uri: `${settings.serverUrl}/errors/${options.detail ?? code}`,
     state,

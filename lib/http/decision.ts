@@ -1,12 +1,13 @@
 import { z } from "zod";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import { remainingDetails } from "@/lib/oauth/details-terms";
 import { redirectKind } from "@/lib/oauth/redirect-uri";
 import { type Approval, type DecisionOutcome, decideConsent, openApproval } from "@/lib/services/approvals";
 import { findStandingGrant } from "@/lib/services/grants";
 import { withoutStrays } from "@/lib/services/identity";
 import type { SignedIn } from "@/lib/services/sessions";
-import { scopeOfRole } from "@/lib/services/targets";
+import { detailsTermsAt, scopeOfRole } from "@/lib/services/targets";
 import { codeRedirect, errorRedirect, needsSignIn } from "./authorize";
 import type { Call } from "./call";
 import { isSameOrigin } from "./csrf";
@@ -32,12 +33,13 @@ export async function decisionEndpoint(ctx: Context, call: Call): Promise<Respon
   if (view.state !== "open") return seeOther(page);
   // The app asked for a new sign-in, and going straight to the page is no way around it.
   if (needsSignIn(ctx, view.approval, by)) return seeOther(loginPath(`/authorize/${encodeURIComponent(id)}`));
+  const { approval } = view;
   const allow =
-    decision === "allow" ? await allowedScope(ctx, view.approval, by, fields.getAll("scope")) : undefined;
+    decision === "allow" ? await allowedScope(ctx, approval, by, fields.getAll("scope")) : undefined;
+  const details = await allowedDetails(ctx, approval, fields.getAll("detail"));
   // Nothing ticked is no answer: the page says what to do.
-  if (allow && allow.length === 0 && view.approval.request.scope.length > 0)
-    return seeOther(`${page}?nothing-ticked`);
-  const decided = await decideConsent(ctx, { id, by, browser, allow, address: call.address });
+  if (allow && isNothing(approval, allow, details)) return seeOther(`${page}?nothing-ticked`);
+  const decided = await decideConsent(ctx, { id, by, browser, allow, details, address: call.address });
   if (decided.outcome === "too_late") return seeOther(page);
   return sendBack(ctx, decided.approval, redirectOf(ctx, decided));
 }
@@ -58,6 +60,22 @@ async function allowedScope(
   const scope = own.filter((name) => chosen.includes(name) || standing?.scope.includes(name));
   return withoutStrays(ctx, { resource, scope });
 }
+
+/**
+ * The details of the request at these places: nobody can allow one that was not asked for, nor one of a type that the
+ * resource has no more. Undefined: none were asked for.
+ */
+async function allowedDetails(ctx: Context, { request }: Approval, places: readonly string[]) {
+  const chosen = request.authorizationDetails?.filter((_, place) => places.includes(`${place}`));
+  return chosen && remainingDetails(await detailsTermsAt(ctx, request.resource), chosen);
+}
+
+/** Whether an answer allows nothing of what was asked. */
+const isNothing = (
+  { request: { scope, authorizationDetails = [] } }: Approval,
+  allow: readonly string[],
+  details: readonly unknown[] = [],
+): boolean => allow.length + details.length === 0 && scope.length + authorizationDetails.length > 0;
 
 const notYours = () =>
   new OAuthError(
@@ -83,6 +101,11 @@ function sendBack({ settings }: Context, { client, request }: Approval, location
 export const DecisionBody = z.strictObject({
   decision: z.enum(["allow", "deny"]),
   scope: z.array(z.string().max(200)).max(100).optional(),
+  authorization_details: z
+    .array(z.int().nonnegative())
+    .max(20)
+    .optional()
+    .describe("The allowed ones of the request, by their place in it, from 0; absent: all"),
 });
 
 /** `POST /approvals/{id}/decision`: the same answer as JSON, by the person's own session (product decision D2). */
@@ -100,15 +123,27 @@ export async function decisionApiEndpoint(ctx: Context, call: Call): Promise<Res
   if (needsSignIn(ctx, approval, by)) throw new OAuthError("forbidden", "Sign in again to answer this.");
   const chosen = body.scope ?? approval.request.scope;
   const allow = body.decision === "allow" ? await allowedScope(ctx, approval, by, chosen) : undefined;
-  if (allow && allow.length === 0 && approval.request.scope.length > 0) {
+  const details = await chosenDetails(ctx, approval, body.authorization_details);
+  if (allow && isNothing(approval, allow, details)) {
     throw new OAuthError(
       "validation_failed",
-      "Name in scope at least one of the scopes the app asked for, or deny.",
+      "Name in scope or authorization_details at least one of those the app asked for, or deny.",
     );
   }
-  const decided = await decideConsent(ctx, { id, by, browser, allow, address: call.address });
+  const decided = await decideConsent(ctx, { id, by, browser, allow, details, address: call.address });
   if (decided.outcome === "too_late") throw new OAuthError("conflict", "This approval was answered already.");
   return json({ id, status: decided.outcome, redirect_to: redirectOf(ctx, decided) });
+}
+
+/** The details that a JSON answer allows; a place where the request has none is a mistake to be told of. */
+function chosenDetails(ctx: Context, approval: Approval, places: readonly number[] | undefined) {
+  const all = [...(approval.request.authorizationDetails ?? []).keys()];
+  const chosen = places ?? all;
+  if (chosen.every((place) => place < all.length)) return allowedDetails(ctx, approval, chosen.map(String));
+  throw new OAuthError(
+    "validation_failed",
+    `Name in authorization_details places from 0 on: the app asked for ${all.length}.`,
+  );
 }
 
 /** JSON calls with a session need no form token, but must come from our own origin (product decision D30). */

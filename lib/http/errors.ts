@@ -2,6 +2,7 @@ import type { Context } from "@/lib/context";
 import { type ERRORS, isOAuthError, OAuthError } from "@/lib/errors";
 import { currentRequestId } from "@/lib/log";
 import { basicChallenge } from "@/lib/oauth/challenge";
+import { errorDescription } from "@/lib/oauth/error-description";
 import type { ErrorFormat } from "./call";
 import { json } from "./json";
 import { noticePage } from "./page";
@@ -60,13 +61,10 @@ function oauthError(ctx: Context, refusal: OAuthError): Response {
   return json(body(ctx, refusal), { status: oauthStatus(refusal), headers });
 }
 
-/** Description characters as RFC 6749 §5.2 allows them. */
-const printable = (text: string): string => text.replace(/["\\]/g, "'").replace(/[^\x20-\x7e]/g, "?");
-
 function body({ settings }: Context, { code, description, options }: OAuthError): Record<string, unknown> {
   return {
     error: code,
-    error_description: printable(description),
+    error_description: errorDescription(description),
     ...(options.detail ? { error_code: options.detail } : {}),
     error_uri: `${settings.serverUrl}/errors/${options.detail ?? code}`,
   };

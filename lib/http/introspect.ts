@@ -115,7 +115,7 @@ export async function maySee(
 async function refreshTokenAnswer(ctx: Context, caller: Caller, token: string) {
   const state = await findRefreshToken(ctx, token);
   if (!state || state.token.usedAt || !isRefreshTokenLive(ctx.now(), state)) return undefined;
-  const { clientId, userId, scope, expiresAt, issuedAt } = state.token;
+  const { clientId, userId, scope, authorizationDetails, expiresAt, issuedAt } = state.token;
   if (caller.kind === "anybody" || (caller.kind === "client" && caller.client.clientId !== clientId))
     return undefined;
   return {
@@ -125,6 +125,7 @@ async function refreshTokenAnswer(ctx: Context, caller: Caller, token: string) {
     token_type: "refresh_token",
     sub: `user:${userId}`,
     iss: ctx.settings.serverUrl,
+    ...(authorizationDetails?.length && { authorization_details: authorizationDetails }),
     iat: Math.floor(issuedAt.getTime() / 1000),
     exp: Math.floor(expiresAt.getTime() / 1000),
     // draft-ietf-oauth-refresh-token-expiration-03 §7

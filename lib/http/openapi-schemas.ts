@@ -27,6 +27,8 @@ const clientFields = {
     .describe("Where the client authenticates by a JWT or a JWT-SVID (RFC 7523 §2.2)"),
 };
 const resource = z.string().optional().describe("What the token is for (RFC 8707 §2)");
+const details = z.array(z.looseObject({ type: z.string() }));
+const detailsParameter = z.string().optional().describe("A JSON array of objects with type (RFC 9396 §2)");
 const csrf = z.string().describe("From the page whose form this is");
 
 const Resource = NewResource.extend({ id: z.string(), created_at: instant });
@@ -79,6 +81,7 @@ const AuthorizationRequest = z.object({
   max_age: z.int().optional().describe("Seconds"),
   nonce: z.string().optional(),
   dpop_jkt: z.string().optional().describe("Thumbprint of the key to bind the code to (RFC 9449 §10)"),
+  authorization_details: detailsParameter,
 });
 
 /** What requests carry, by the name it has in the document; the handlers read with the same schemas. */
@@ -124,6 +127,10 @@ export const requestSchemas = {
     csrf,
     decision: z.enum(["allow", "deny"]),
     scope: z.array(z.string()).optional().describe("The permissions that were left ticked"),
+    detail: z
+      .array(z.string())
+      .optional()
+      .describe("The details that were ticked, by their place in the request"),
   }),
   NarrowForm: z.object({ csrf, scope: z.array(z.string()).describe("The permissions that stay") }),
   AccountForm: z.object({ csrf }),
@@ -143,6 +150,7 @@ export const answerSchemas = {
     refresh_token_timeout: z.int().optional().describe("Seconds that the refresh token may stay unused"),
     authorization_expires_in: z.int().optional().describe("Seconds that the person's permission lasts"),
     id_token: z.string().optional().describe("Who the person is, where they let the app know (OIDC Core §2)"),
+    authorization_details: details.optional().describe("As they were granted (RFC 9396 §7)"),
   }),
   AttestationChallenge: z.object({
     attestation_challenge: z.string().describe("Becomes challenge in OAuth-Client-Attestation-PoP"),
@@ -155,6 +163,7 @@ export const answerSchemas = {
     sub: z.string().optional(),
     aud: z.string().optional(),
     exp: z.int().optional(),
+    authorization_details: details.optional().describe("As the token has them (RFC 9396 §9.2)"),
   }),
   UserInfo: z.object({
     sub: z.string(),
@@ -214,6 +223,7 @@ export const answerSchemas = {
   TokenChecked: z.object({
     allowed: z.boolean(),
     effective_scopes: z.array(z.string()),
+    effective_authorization_details: details.optional(),
     delegation_depth: z.int().describe("Hops so far"),
     max_delegation_depth: z.int(),
     reasons: z.array(z.string()).describe("Everything that stands against it"),

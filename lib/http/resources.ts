@@ -1,6 +1,8 @@
 import { z } from "zod";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import { isDetailsType } from "@/lib/oauth/authorization-details";
+import { problemsOfType } from "@/lib/oauth/details-type";
 import { isPlainText } from "@/lib/oauth/display-text";
 import { isScopeToken } from "@/lib/oauth/scope";
 import { findClient } from "@/lib/services/clients";
@@ -19,6 +21,31 @@ const Scope = z.strictObject({
   minimum_role: z.enum(["member", "approver", "admin"]).optional(),
 });
 
+/** A type of authorization details (RFC 9396 §2); what its schema may be is said in lib/oauth/detail-schema.ts. */
+const DetailsType = z
+  .strictObject({
+    type: z.string().refine(isDetailsType, "must be a name or URI: no spaces, quotes or backslashes"),
+    words: words(200).describe(
+      "What one of them allows, as a sentence with {member} for its values: Pay up to {amount.value} {amount.currency} to {creditor}",
+    ),
+    risk: z.enum(["low", "medium", "high"]).default("medium"),
+    schema: z
+      .looseObject({})
+      .describe(
+        "JSON Schema of one of them without its type; title labels a member for people, narrowing says what a smaller value is: equal, at_most, at_least, subset",
+      ),
+  })
+  .superRefine((type, { addIssue }) => {
+    for (const { path, message } of problemsOfType(type)) addIssue({ code: "custom", path, message });
+  });
+const DetailsTypes = z
+  .array(DetailsType)
+  .max(20)
+  .refine(
+    (types) => new Set(types.map(({ type }) => type)).size === types.length,
+    "must have each type once",
+  );
+
 const Identifier = z.url({ protocol: /^https?$/ }).max(1024);
 const Aliases = z.array(Identifier).max(20);
 const Scopes = z.array(Scope).max(100);
@@ -35,6 +62,7 @@ export const NewResource = z.strictObject({
   aliases: Aliases.default([]),
   introspection_clients: IntrospectionClients.default([]),
   dpop_bound_access_tokens_required: DpopRequired.default(false),
+  authorization_details_types: DetailsTypes.default([]),
 });
 
 /** What an operator may change of a resource; a list replaces the one before. */
@@ -45,6 +73,7 @@ export const ResourcePatch = z
     aliases: Aliases.optional(),
     introspection_clients: IntrospectionClients.optional(),
     dpop_bound_access_tokens_required: DpopRequired.optional(),
+    authorization_details_types: DetailsTypes.optional(),
   })
   .refine((changes) => Object.keys(changes).length > 0, "must name what changes")
   .meta({ minProperties: 1 });
@@ -55,13 +84,14 @@ export async function createResourceEndpoint(ctx: Context, call: Call): Promise<
   const {
     introspection_clients: introspectionClients,
     dpop_bound_access_tokens_required: dpopBoundAccessTokensRequired,
+    authorization_details_types: authorizationDetailsTypes,
     scopes,
     ...rest
   } = await readJsonAs(call.request, NewResource);
   await refuseUnknownClients(ctx, introspectionClients);
   const input = {
     ...{ ...rest, scopes: scopes.map(fromWire), introspectionClients, dpopBoundAccessTokensRequired },
-    authorizationDetailsTypes: [],
+    authorizationDetailsTypes,
   };
   const resource = await createResource(ctx, input, actor);
   return json(toWire(resource), {
@@ -76,12 +106,14 @@ export async function updateResourceEndpoint(ctx: Context, call: Call): Promise<
   const {
     introspection_clients: introspectionClients,
     dpop_bound_access_tokens_required: dpopBoundAccessTokensRequired,
+    authorization_details_types: authorizationDetailsTypes,
     scopes,
     ...rest
   } = await readJsonAs(call.request, ResourcePatch);
   await refuseUnknownClients(ctx, introspectionClients ?? []);
   const changes = {
     ...{ ...rest, scopes: scopes?.map(fromWire), introspectionClients, dpopBoundAccessTokensRequired },
+    authorizationDetailsTypes,
   };
   return json(toWire(await updateResource(ctx, call.params.id ?? "", changes, actor)));
 }
@@ -119,6 +151,7 @@ const toWire = ({ scopes, introspectionClients, dpopBoundAccessTokensRequired, .
     ...(minimumRole ? { minimum_role: minimumRole } : {}),
   })),
   introspection_clients: introspectionClients,
+  authorization_details_types: row.authorizationDetailsTypes,
   ...(dpopBoundAccessTokensRequired && { dpop_bound_access_tokens_required: true }),
   created_at: row.createdAt.toISOString(),
 });

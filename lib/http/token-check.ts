@@ -4,6 +4,7 @@ import { isOAuthError } from "@/lib/errors";
 import { type Plan, planExchange } from "@/lib/grants/token-exchange/plan";
 import { readSubjectToken, type SubjectToken } from "@/lib/grants/token-exchange/subject-token";
 import { delegationDepth } from "@/lib/oauth/actor";
+import { type AuthorizationDetail, readAuthorizationDetails } from "@/lib/oauth/authorization-details";
 import { intersectScope, parseScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES, TOKEN_TYPES } from "@/lib/oauth/token-types";
 import { type Client, findClient } from "@/lib/services/clients";
@@ -19,11 +20,17 @@ export const TokenCheck = z.object({
   audience: z.string().max(1024).default(""),
   client_id: z.string().min(1).max(1024).describe("Who would exchange it"),
   scope: z.string().default(""),
+  authorization_details: z
+    .array(z.looseObject({ type: z.string() }))
+    .optional()
+    .describe("As the parameter of an exchange has them (RFC 9396 §6)"),
 });
 
 type Answer = {
   allowed: boolean;
   effective_scopes: readonly string[];
+  /** Absent where the subject token has none and none were asked for. */
+  effective_authorization_details?: readonly AuthorizationDetail[];
   delegation_depth: number;
   max_delegation_depth: number;
   reasons: readonly string[];
@@ -53,7 +60,7 @@ async function check(
     subject = await readSubjectToken(ctx, asked.subject_token_type, reading);
     // A key can be proven only in the exchange itself: here it is taken for held.
     const wanted = { client, audience: asked.audience, resources: [], scope, jkt: subject.boundTo };
-    const plan = await planExchange(ctx, wanted, subject);
+    const plan = await planExchange(ctx, { ...wanted, authorizationDetails: detailsOf(asked) }, subject);
     return answerOf(ctx, { client, subject, plan });
   } catch (error) {
     if (!isOAuthError(error) || error.status >= 500) throw error;
@@ -61,14 +68,18 @@ async function check(
   }
 }
 
+const detailsOf = ({ authorization_details: details }: z.output<typeof TokenCheck>) =>
+  details && readAuthorizationDetails(details);
+
 type Planned = { client: Client; subject: SubjectToken; plan: Plan };
 
 function answerOf(ctx: Context, { client, subject, plan }: Planned): Answer {
-  const { decision, scope, target } = plan;
+  const { decision, scope, authorizationDetails, target } = plan;
   const registered = ownScope(ctx, { client, target, asked: scope });
   return {
     allowed: decision.effect === "allow",
     effective_scopes: intersectScope(intersectScope(scope, subject.scope ?? registered), registered),
+    ...(authorizationDetails && { effective_authorization_details: authorizationDetails }),
     delegation_depth: delegationDepth(subject.act),
     max_delegation_depth: ctx.settings.maxDelegationDepth,
     reasons: decision.effect === "allow" ? [] : decision.denials.map(({ description }) => description),

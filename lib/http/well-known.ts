@@ -23,9 +23,11 @@ export async function serverMetadataEndpoint(ctx: Context): Promise<Response> {
   const scopes = new Set(known.flatMap((resource) => resource.scopes.map(({ name }) => name)));
   for (const name of ctx.settings.scopesSupported) scopes.add(name);
   for (const name of [...IDENTITY_SCOPE_NAMES, "offline_access"]) scopes.add(name);
+  const types = known.flatMap((resource) => resource.authorizationDetailsTypes.map(({ type }) => type));
   const metadata = serverMetadata({
     issuer: ctx.settings.serverUrl,
     scopes: [...scopes],
+    detailsTypes: [...new Set(types)],
     grantTypes: grants.map(({ grantType }) => grantType),
     // A method that no client could prove itself by is none to offer.
     authMethods: (await vouchesForWorkloads(ctx)) ? OPERATOR_AUTH_METHODS : AUTH_METHODS,
@@ -60,6 +62,7 @@ export async function protectedResourceEndpoint(ctx: Context, { params }: Call):
     issuer: serverUrl,
     name: resource.name,
     scopes,
+    detailsTypes: resource.authorizationDetailsTypes.map(({ type }) => type),
     requiresBoundTokens: resource.dpopBoundAccessTokensRequired || ctx.settings.requireDpop,
   });
   return json(metadata, { headers: CACHEABLE });

@@ -98,7 +98,7 @@ export function accessTokenClaims(token: Token): AccessTokenClaims {
     ...(token.authTime && { auth_time: secondsOf(token.authTime) }),
     ...(token.amr && { amr: [...token.amr] }),
     ...(token.jkt && { cnf: { jkt: token.jkt } }),
-    ...(token.authorizationDetails && { authorization_details: [...token.authorizationDetails] }),
+    ...(token.authorizationDetails?.length && { authorization_details: [...token.authorizationDetails] }),
     ...(token.act && { act: token.act }),
     ...(token.act && token.subject.startsWith("user:") && { human_root: true }),
     ...(token.mayAct && { may_act: { sub: [...token.mayAct] } }),

@@ -1,4 +1,5 @@
 import { OAuthError } from "@/lib/errors";
+import { type AuthorizationDetail, parseAuthorizationDetails } from "./authorization-details";
 import { isCodeChallenge } from "./pkce";
 import { parseResource, sameResource } from "./resource";
 import { parseScope } from "./scope";
@@ -25,6 +26,8 @@ export type AuthorizationRequest = {
   maxAge: number | undefined;
   /** Thumbprint of the key that the code is to be bound to (RFC 9449 §10). */
   dpopJkt: string | undefined;
+  /** Undefined: scopes say all there is to say (RFC 9396 §3). */
+  authorizationDetails: readonly AuthorizationDetail[] | undefined;
 };
 
 /**
@@ -70,6 +73,7 @@ export function parseAuthorizationRequest(params: URLSearchParams): Authorizatio
     prompt: promptOf(params),
     maxAge: maxAgeOf(params),
     dpopJkt: dpopJktOf(params),
+    authorizationDetails: parseAuthorizationDetails(params.get("authorization_details") ?? undefined),
   };
 }
 

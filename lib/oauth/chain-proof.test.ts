@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type AccessTokenClaims, type Actor, accessTokenClaims } from "./access-token";
 import { extendChain, withRoot } from "./actor";
+import type { AuthorizationDetail } from "./authorization-details";
 import { type Bundle, verifyChain } from "./chain-proof";
 import { signCompactJws } from "./compact-jws";
 import { type ReceiptClaims, receiptClaims, receiptHash } from "./receipt";
@@ -25,12 +26,13 @@ const jwks = { keys: [ours.jwk] };
 let count = 0;
 const newJti = () => `01990000-0000-7000-8000-${String(++count).padStart(12, "0")}`;
 
-type Wanted = { agent: string; scope: readonly string[]; ttl: number };
+type Details = readonly AuthorizationDetail[];
+type Wanted = { agent: string; scope: readonly string[]; ttl: number; details?: Details };
 type Made = { token: string; claims: AccessTokenClaims; receipts: string[] };
 /** What a test changes about one hop before it is signed. */
 type Tamper = { receipt?: (claims: ReceiptClaims) => object; token?: (claims: AccessTokenClaims) => object };
 
-const root = (sub = "user:ada", act?: Actor): Made => {
+const root = (sub = "user:ada", act?: Actor, authorizationDetails?: Details): Made => {
   const claims = accessTokenClaims({
     issuer: ISSUER,
     subject: sub,
@@ -41,12 +43,17 @@ const root = (sub = "user:ada", act?: Actor): Made => {
     issuedAt: NOW,
     expiresAt: LATER(3600),
     act,
+    authorizationDetails,
   });
   return { token: signCompactJws(ours.signer, "at+jwt", claims), claims, receipts: [] };
 };
 
 /** One exchange, as the server makes it unless it is tampered with. */
-function exchange(before: Made, { agent, scope, ttl }: Wanted, { receipt, token }: Tamper = {}): Made {
+function exchange(
+  before: Made,
+  { agent, scope, ttl, details: authorizationDetails }: Wanted,
+  { receipt, token }: Tamper = {},
+): Made {
   const made = {
     issuer: ISSUER,
     jti: newJti(),
@@ -54,6 +61,7 @@ function exchange(before: Made, { agent, scope, ttl }: Wanted, { receipt, token 
     act: extendChain(before.claims, `client:${agent}`),
     audience: `https://${agent}.example`,
     scope,
+    authorizationDetails,
     issuedAt: NOW,
     expiresAt: LATER(ttl),
   };
@@ -123,6 +131,8 @@ describe("a chain that only narrowed", () => {
           scopeBefore: ["mail:read", "mail:send", "db:read"],
           scopeAfter: ["mail:read", "db:read"],
           dropped: ["mail:send"],
+          detailsBefore: [],
+          detailsAfter: [],
           expiresAt: LATER(1800),
           policy: "built-in/1",
           approval: undefined,
@@ -134,6 +144,8 @@ describe("a chain that only narrowed", () => {
           scopeBefore: ["mail:read", "db:read"],
           scopeAfter: ["db:read"],
           dropped: ["mail:read"],
+          detailsBefore: [],
+          detailsAfter: [],
           expiresAt: LATER(900),
           policy: "built-in/1",
           approval: undefined,
@@ -145,6 +157,8 @@ describe("a chain that only narrowed", () => {
           scopeBefore: ["db:read"],
           scopeAfter: ["db:read"],
           dropped: [],
+          detailsBefore: [],
+          detailsAfter: [],
           expiresAt: LATER(300),
           policy: "built-in/1",
           approval: "appr_1",
@@ -485,5 +499,60 @@ describe("any chain", () => {
       }),
       { numRuns: 100 },
     );
+  });
+});
+
+describe("authorization details (RFC 9396 §9)", () => {
+  const pay = (value: number) => ({ type: "payment", value });
+  const tool = { type: "mcp_tool", name: "search" };
+  const start = () => root("user:ada", undefined, [pay(40), tool]);
+  const afterOne = (details: Details, next: Details | undefined = undefined) => {
+    const first = exchange(start(), { ...ORCHESTRATOR, details });
+    return next ? exchange(first, { ...SEARCH, details: next }) : first;
+  };
+
+  it("of fewer details, or of the same, a chain is proven, and each hop names their types", () => {
+    const proof = prove(afterOne([pay(40), tool], [pay(30)]));
+    const both = ["payment", "mcp_tool"];
+    expect(proof).toMatchObject({
+      hops: [
+        { detailsBefore: both, detailsAfter: both },
+        { detailsBefore: both, detailsAfter: ["payment"] },
+      ],
+    });
+  });
+
+  it("a hop that gains a detail of a type, or a second one, is found", () => {
+    const problem = (hop: number, type: string) => `Hop ${hop}: its authorization details gained ${type}.`;
+    expect(problemsOf(afterOne([pay(40), { type: "admin" }]))).toEqual([problem(1, "admin")]);
+    expect(problemsOf(afterOne([pay(20), pay(20)]))).toEqual([problem(1, "payment")]);
+    expect(problemsOf(afterOne([pay(40)], [pay(40), tool]))).toEqual([problem(2, "mcp_tool")]);
+    expect(problemsOf(afterOne([], [tool]))).toEqual([problem(2, "mcp_tool")]);
+  });
+
+  it("a token that says others than its receipt is found", () => {
+    const token = (claims: AccessTokenClaims) => ({ ...claims, authorization_details: [pay(4000)] });
+    expect(problemsOf(exchange(start(), { ...ORCHESTRATOR, details: [pay(40)] }, { token }))).toEqual([
+      "The token's authorization_details is not what hop 1 made.",
+    ]);
+  });
+
+  it("a hop that starts from others than the one before it made is found", () => {
+    const receipt = (claims: ReceiptClaims) => ({
+      ...claims,
+      parent: { ...claims.parent, authorization_details: [pay(4000)] },
+    });
+    const first = exchange(start(), { ...ORCHESTRATOR, details: [pay(40)] });
+    expect(problemsOf(exchange(first, { ...SEARCH, details: [pay(40)] }, { receipt }))).toEqual([
+      "Hop 2: the authorization_details it started from is not what hop 1 made.",
+    ]);
+  });
+
+  it("names in another order are the same detail", () => {
+    const turned = { value: 40, type: "payment" };
+    const token = (claims: AccessTokenClaims) => ({ ...claims, authorization_details: [turned] });
+    expect(problemsOf(exchange(start(), { ...ORCHESTRATOR, details: [pay(40)] }, { token }))).toEqual([
+      "proven",
+    ]);
   });
 });

@@ -10,6 +10,7 @@ import {
   type ReceiptOrigin,
   receiptHash,
 } from "./receipt";
+import { sameJson } from "./same-json";
 import { importVerificationKey } from "./verification-key";
 
 /** Receipts that a chain may have, which is more than any depth limit allows. */
@@ -39,6 +40,9 @@ export type ProvenHop = {
   scopeAfter: readonly string[];
   /** What the hop gave up. */
   dropped: readonly string[];
+  /** Types of the authorization details of the token before, and of its own. */
+  detailsBefore: readonly string[];
+  detailsAfter: readonly string[];
   expiresAt: Date;
   policy: string;
   approval: string | undefined;
@@ -157,7 +161,11 @@ function* findBreaks(
   }
   if (parent.receipt !== before.hash)
     yield `${hop}: it continues another receipt than that of ${nameBefore}.`;
-  for (const name of differences({ ...parent, sub: claims.sub }, before.claims, [...MEMBERS, "act"]))
+  for (const name of differences({ ...parent, sub: claims.sub }, before.claims, [
+    ...MEMBERS,
+    ...DETAILS,
+    "act",
+  ]))
     yield `${hop}: the ${name} it started from is not what ${nameBefore} made.`;
 }
 
@@ -179,6 +187,8 @@ function* findWidening(hop: string, claims: ReceiptClaims, before: Before): Iter
     const gained = namesIn(claims.scope).filter((name) => !held.includes(name));
     if (gained.length > 0) yield `${hop}: its scope gained ${gained.join(" ")}.`;
   }
+  const more = before.scope === undefined ? [] : typesGained(before, claims);
+  if (more.length > 0) yield `${hop}: its authorization details gained ${more.join(" ")}.`;
   if (before.exp !== undefined && claims.exp > before.exp) yield `${hop}: its token outlives the one before.`;
   if (before.sub !== undefined && claims.sub !== before.sub)
     yield `${hop}: its subject changed from ${before.sub} to ${claims.sub}.`;
@@ -206,28 +216,49 @@ function* findEndProblems(token: AccessTokenClaims, hops: readonly Hop[]): Itera
   }
   if (token.rcpt !== last.hash)
     yield "The token names another receipt (rcpt) than the last one of the bundle.";
-  for (const name of differences(token, last.claims, [...MEMBERS, "sub", "act"]))
+  for (const name of differences(token, last.claims, [...MEMBERS, ...DETAILS, "sub", "act"]))
     yield `The token's ${name} is not what hop ${hops.length} made.`;
 }
 
 /** What tokens and receipts both say of a token. */
-type State = Pick<AccessTokenClaims, "jti" | "sub" | "client_id" | "aud" | "scope" | "exp" | "act">;
+type State = Pick<
+  AccessTokenClaims,
+  "jti" | "sub" | "client_id" | "aud" | "scope" | "authorization_details" | "exp" | "act"
+>;
 const MEMBERS = ["jti", "client_id", "aud", "scope", "exp"] as const;
+const DETAILS = ["authorization_details"] as const;
 
 const differences = (a: State, b: State, members: readonly (keyof State)[]): readonly string[] =>
   members.filter((name) =>
-    name === "act" ? actorsIn(a).join(" ") !== actorsIn(b).join(" ") : a[name] !== b[name],
+    name === "act" ? actorsIn(a).join(" ") !== actorsIn(b).join(" ") : !sameJson(a[name], b[name]),
   );
 
+/**
+ * Types that more details are of after a hop than before it. Whether each of them says less takes the schema of its
+ * type, which only the server has.
+ */
+function typesGained(before: Before, after: Before): readonly string[] {
+  const count = ({ authorization_details: details = [] }: Before, type: string) =>
+    details.filter((detail) => detail.type === type).length;
+  const types = new Set(typesOf(after.authorization_details));
+  return [...types].filter((type) => count(after, type) > count(before, type));
+}
+
+const typesOf = (details: State["authorization_details"] = []): readonly string[] =>
+  details.map(({ type }) => type);
+
 /** The token before a hop, as far as anything binds the hop to it. */
-type Before = Partial<Pick<State, "sub" | "scope" | "exp" | "act">>;
+type Before = Partial<Pick<State, "sub" | "scope" | "authorization_details" | "exp" | "act">>;
 
 function stateBefore(claims: ReceiptClaims, before: ReceiptClaims | undefined): Before {
   if (before) return before;
   if (!("origin" in claims)) return "jti" in claims.parent ? claims.parent : {};
   if ("issuer" in claims.origin) return claims.origin.act ? { act: claims.origin.act } : {};
-  return claims.origin;
+  return { ...claims.origin, authorization_details: detailsBefore(claims) };
 }
+
+const detailsBefore = ({ parent }: ReceiptClaims) =>
+  "jti" in parent ? parent.authorization_details : undefined;
 
 /** Everybody in a chain, outermost first; the person it started from may stand innermost and is no actor (D7). */
 function actorsIn({ sub, act }: { sub: string; act?: Actor | undefined }): readonly string[] {
@@ -253,6 +284,8 @@ function provenHop({ claims }: Hop): ProvenHop {
     audience: claims.aud,
     scopeBefore,
     scopeAfter,
+    detailsBefore: typesOf(detailsBefore(claims)),
+    detailsAfter: typesOf(claims.authorization_details),
     dropped: scopeBefore?.filter((name) => !scopeAfter.includes(name)) ?? [],
     expiresAt: new Date(claims.exp * 1000),
     policy: claims.policy,

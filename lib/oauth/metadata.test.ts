@@ -9,6 +9,7 @@ const server = {
   registration: true,
   signingAlgorithms: ["ES256"],
   chains: false,
+  detailsTypes: [] as string[],
   requiresPushedRequests: false,
 };
 
@@ -69,6 +70,12 @@ describe("serverMetadata", () => {
 
   it("Q14: names no registration endpoint where there is none", () => {
     expect(serverMetadata({ ...server, registration: false })).not.toHaveProperty("registration_endpoint");
+  });
+
+  it("RFC 9396 §10: tells the types of authorization details that any resource has", () => {
+    expect(serverMetadata({ ...server, detailsTypes: ["payment"] })).toMatchObject({
+      authorization_details_types_supported: ["payment"],
+    });
   });
 
   it("RFC 8414 §3.2: leaves out empty lists", () => {

@@ -14,6 +14,8 @@ type ServerMetadata = {
   signingAlgorithms: readonly string[];
   /** Whether it issues grants for other domains. */
   chains: boolean;
+  /** The types that any resource has (RFC 9396 §10). */
+  detailsTypes: readonly string[];
   /** Whether clients have to push their authorization requests. */
   requiresPushedRequests: boolean;
 };
@@ -38,6 +40,7 @@ export function serverMetadata(server: ServerMetadata): Record<string, unknown> 
     pushed_authorization_request_endpoint: `${issuer}/par`,
     require_pushed_authorization_requests: server.requiresPushedRequests,
     scopes_supported: server.scopes,
+    authorization_details_types_supported: server.detailsTypes,
     response_types_supported: ["code"],
     response_modes_supported: ["query"],
     grant_types_supported: server.grantTypes,

@@ -15,6 +15,12 @@ describe("protectedResourceMetadata (RFC 9728 §2)", () => {
     });
   });
 
+  it("RFC 9396 §10: names the types of authorization details of the resource", () => {
+    expect(
+      protectedResourceMetadata({ ...mcp, scopes: [], detailsTypes: ["payment", "mcp_tool"] }),
+    ).toMatchObject({ authorization_details_types_supported: ["payment", "mcp_tool"] });
+  });
+
   it("leaves out an empty list of scopes", () => {
     expect(protectedResourceMetadata({ ...mcp, scopes: ["offline_access"] })).not.toHaveProperty(
       "scopes_supported",

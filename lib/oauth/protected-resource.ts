@@ -7,6 +7,8 @@ type ProtectedResource = {
   scopes: readonly string[];
   /** Whether it takes tokens bound to a key and no others. */
   requiresBoundTokens?: boolean;
+  /** Its types of authorization details (RFC 9396 §10). */
+  detailsTypes?: readonly string[];
 };
 
 /** What clients learn of a protected resource: which server to ask, and for which scopes (RFC 9728 §2). */
@@ -16,6 +18,7 @@ export function protectedResourceMetadata({
   name,
   scopes,
   requiresBoundTokens = false,
+  detailsTypes = [],
 }: ProtectedResource) {
   // Refresh tokens are between client and authorization server: no resource needs offline_access.
   const ownScopes = scopes.filter((scope) => scope !== "offline_access");
@@ -29,6 +32,7 @@ export function protectedResourceMetadata({
     ...(requiresBoundTokens && { dpop_bound_access_tokens_required: true }),
     // "Parameters with zero elements MUST be omitted from the response."
     ...(ownScopes.length > 0 && { scopes_supported: ownScopes }),
+    ...(detailsTypes.length > 0 && { authorization_details_types_supported: detailsTypes }),
   };
 }
 

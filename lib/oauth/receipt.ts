@@ -3,6 +3,7 @@ import { z } from "zod";
 import { OAuthError } from "@/lib/errors";
 import type { AccessTokenClaims, Actor } from "./access-token";
 import { delegationDepth } from "./actor";
+import type { AuthorizationDetail } from "./authorization-details";
 import { formatScope, isScopeToken } from "./scope";
 
 /** The `typ` of a receipt, which no token has (RFC 8725 §3.11). */
@@ -44,6 +45,9 @@ const ForeignOrigin = z.strictObject({
   act: Chain.optional(),
 });
 
+/** Absent where the token says none; in receipts older than they are, too. */
+const details = z.array(z.looseObject({ type: identifier })).optional();
+
 const Hop = z.strictObject({
   iss: identifier,
   iat: numericDate,
@@ -54,6 +58,7 @@ const Hop = z.strictObject({
   depth: z.int().nonnegative(),
   aud: identifier,
   scope,
+  authorization_details: details,
   exp: numericDate,
   actor_token: z.strictObject({ jti: identifier }).optional(),
   policy: identifier,
@@ -67,6 +72,7 @@ const Parent = z.strictObject({
   client_id: identifier,
   aud: identifier,
   scope,
+  authorization_details: details,
   exp: numericDate,
   act: Chain.optional(),
   receipt: digest,
@@ -107,6 +113,7 @@ export type HopInput = {
   act?: Actor | undefined;
   audience: string;
   scope: readonly string[];
+  authorizationDetails?: readonly AuthorizationDetail[] | undefined;
   expiresAt: Date;
   /** The token that is exchanged for it. */
   subject: Subject | ForeignSubject;
@@ -132,6 +139,7 @@ export function receiptClaims(hop: HopInput): ReceiptClaims {
     depth: delegationDepth(hop.act),
     aud: hop.audience,
     scope: formatScope(hop.scope),
+    ...(hop.authorizationDetails?.length && { authorization_details: [...hop.authorizationDetails] }),
     exp: secondsOf(hop.expiresAt),
     ...(hop.actorToken && { actor_token: { jti: hop.actorToken } }),
     policy: hop.policy,
@@ -148,8 +156,9 @@ function beforeHop(subject: Subject | ForeignSubject) {
     return { parent: { receipt: null }, origin: { issuer, sub, ...(jti && { jti }), ...(act && { act }) } };
   }
   const { claims, grant, approval } = subject;
-  const { jti, sub, client_id, aud, scope, exp, iat, act } = claims;
-  const parent = { jti, client_id, aud, scope, exp, ...(act && { act }) };
+  const { jti, sub, client_id, aud, scope, authorization_details, exp, iat, act } = claims;
+  const said = { ...(authorization_details && { authorization_details }), ...(act && { act }) };
+  const parent = { jti, client_id, aud, scope, exp, ...said };
   if (claims.rcpt) return { parent: { ...parent, receipt: claims.rcpt } };
   return {
     parent: { ...parent, receipt: null },

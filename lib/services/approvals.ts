@@ -2,9 +2,10 @@ import { and, eq, gt, isNull, lt, or } from "drizzle-orm";
 import { approvals, type ClientSnapshot, type StoredAuthorizationRequest } from "@/db/schema/approvals";
 import { type Context, inTransaction } from "@/lib/context";
 import { hashSecret, newOpaqueId } from "@/lib/ids";
+import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { createCode } from "./authorization-codes";
 import type { Client } from "./clients";
-import { record } from "./events";
+import { type Event, record } from "./events";
 import { extendGrant } from "./grants";
 import type { SignedIn } from "./sessions";
 import { scopeOfRole } from "./targets";
@@ -94,6 +95,8 @@ type Decision = {
   browser: string;
   /** Scopes the person allows, of those the request names; undefined: the person refuses. */
   allow: readonly string[] | undefined;
+  /** What they allow of the authorization details that the request has; absent: it has none. */
+  details?: readonly AuthorizationDetail[] | undefined;
   address?: string | undefined;
 };
 
@@ -106,9 +109,9 @@ export type DecisionOutcome =
 /** Takes a person's answer to a consent, once: the first answer stands. */
 export function decideConsent(
   ctx: Context,
-  { id, by, browser, allow, address }: Decision,
+  { id, by, browser, allow, details, address }: Decision,
 ): Promise<DecisionOutcome> {
-  const { user, session } = by;
+  const { user } = by;
   return inTransaction(ctx, async (tx) => {
     const [approval] = await tx.db
       .update(approvals)
@@ -116,6 +119,7 @@ export function decideConsent(
         status: allow ? "consumed" : "denied",
         decidedAt: tx.now(),
         grantedScope: allow ? [...allow] : null,
+        grantedDetails: allow && details ? [...details] : null,
       })
       .where(
         and(
@@ -139,35 +143,64 @@ export function decideConsent(
       });
       return { outcome: "denied", approval };
     }
-    const { resource } = request;
-    const grant = await extendGrant(tx, { userId: user.id, clientId, resource }, allow);
-    // The grant's own scopes come along, so that an app that asked only for what it lacked keeps the rest (Q33);
-    // the page showed them. What the person's role no longer allows stays behind.
-    const scope = [...(await scopeOfRole(tx, { resource, scope: grant.scope }, user.role))];
-    await tx.db.update(approvals).set({ grantId: grant.id }).where(eq(approvals.id, id));
-    const code = await createCode(tx, {
-      approvalId: id,
-      grantId: grant.id,
-      clientId,
-      userId: user.id,
-      redirectUri: request.redirectUri,
-      codeChallenge: request.codeChallenge,
-      resource: request.resource,
-      scope,
-      authorizationDetails: null,
-      dpopJkt: request.dpopJkt ?? null,
-      nonce: request.nonce ?? null,
-      authTime: session.authTime,
-      amr: session.amr,
-    });
-    await record(tx, {
-      ...event,
-      type: "consent.approved",
-      data: { approval: id, grant: grant.id, resource, allowed: [...allow], scope },
-    });
-    return { outcome: "approved", approval, code };
+    return approve(tx, { approval, by, allow, details, event });
   });
 }
+
+type Approved = Pick<Decision, "by" | "details"> & {
+  approval: Approval;
+  allow: readonly string[];
+  event: Pick<Event, "actor" | "subject" | "clientId" | "address">;
+};
+
+/** What a person's yes changes: the standing grant, and a code that stands on it. */
+async function approve(
+  tx: Context,
+  { approval, by: { user, session }, allow, details, event }: Approved,
+): Promise<DecisionOutcome> {
+  const { id, request, clientId } = approval;
+  const { resource } = request;
+  const grant = await extendGrant(tx, { userId: user.id, clientId, resource }, allow);
+  // The grant's own scopes come along, so that an app that asked only for what it lacked keeps the rest (Q33);
+  // the page showed them. What the person's role no longer allows stays behind.
+  const standing = isInDetailOnly(request) ? [] : grant.scope;
+  const scope = [...(await scopeOfRole(tx, { resource, scope: standing }, user.role))];
+  await tx.db.update(approvals).set({ grantId: grant.id }).where(eq(approvals.id, id));
+  const code = await createCode(tx, {
+    approvalId: id,
+    grantId: grant.id,
+    clientId,
+    userId: user.id,
+    redirectUri: request.redirectUri,
+    codeChallenge: request.codeChallenge,
+    resource: request.resource,
+    scope,
+    authorizationDetails: details ? [...details] : null,
+    dpopJkt: request.dpopJkt ?? null,
+    nonce: request.nonce ?? null,
+    authTime: session.authTime,
+    amr: session.amr,
+  });
+  await record(tx, {
+    ...event,
+    type: "consent.approved",
+    data: {
+      ...{ approval: id, grant: grant.id, resource, allowed: [...allow], scope },
+      ...(details && { authorizationDetails: summary(details) }),
+    },
+  });
+  return { outcome: "approved", approval, code };
+}
+
+/** A request for details and no scope is for them and nothing else: what was allowed before stays where it is. */
+export const isInDetailOnly = ({ scope, authorizationDetails }: StoredAuthorizationRequest): boolean =>
+  authorizationDetails !== undefined && scope.length === 0;
+
+/** The trail tells what was agreed to; the token that comes of it is told with every detail. */
+const summary = (details: readonly AuthorizationDetail[]) => ({
+  count: details.length,
+  types: [...new Set(details.map(({ type }) => type))],
+});
 
 /** Lets go of the open questions of a person in one browser, for whoever signs in there next. */
 export async function releaseApprovals(

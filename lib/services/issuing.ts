@@ -114,12 +114,15 @@ async function registeredMayAct(ctx: Context, clientId: string): Promise<readonl
   return agent && agent.mayAct.length > 0 ? agent.mayAct.map((actor) => `client:${actor}`) : undefined;
 }
 
-type Asked = Pick<Issue, "grantType" | "clientId" | "subject" | "scope" | "audience">;
+type Asked = Pick<
+  Issue,
+  "grantType" | "clientId" | "subject" | "scope" | "audience" | "authorizationDetails"
+>;
 
 /** What the policy says of a token to be issued; a policy that cannot be asked has not allowed it. */
 export const askPolicy = (
   ctx: Context,
-  { grantType, clientId, subject, scope, audience }: Asked,
+  { grantType, clientId, subject, scope, audience, authorizationDetails }: Asked,
   delegation?: { act: Actor | undefined; facts: Delegation },
 ): Promise<Decision> =>
   ctx.policy.decide({
@@ -129,6 +132,7 @@ export const askPolicy = (
     actors: actorsOf(delegation?.act),
     scope,
     audience,
+    ...(authorizationDetails && { authorizationDetails }),
     ...(delegation && { delegation: delegation.facts }),
   });
 

@@ -91,7 +91,11 @@ export async function createResource(ctx: Context, input: NewResource, actor: st
       type: "resource.created",
       actor,
       subject: `resource:${created.resource}`,
-      data: { name: created.name, scopes: created.scopes.map(({ name }) => name) },
+      data: {
+        name: created.name,
+        scopes: created.scopes.map(({ name }) => name),
+        authorizationDetailsTypes: created.authorizationDetailsTypes.map(({ type }) => type),
+      },
     });
     return created;
   });

@@ -1,6 +1,7 @@
 import type { ResourceScope, Role } from "@/db/schema/resources";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import { type DetailsTerms, noTerms } from "@/lib/oauth/details-terms";
 import { describeIdentityScope, IDENTITY_SCOPE_NAMES, isIdentityScope } from "@/lib/oauth/identity-scope";
 import { findResource, parseResource, sameResource } from "@/lib/oauth/resource";
 import { intersectScope, unionScope } from "@/lib/oauth/scope";
@@ -13,6 +14,8 @@ export type Target = {
   name: string;
   scopes: readonly ResourceScope[];
   registered: boolean;
+  /** What authorization details can say there; absent: nothing. */
+  detailsTerms?: DetailsTerms;
 };
 
 /**
@@ -51,11 +54,18 @@ function registeredTarget(
   const match = findResource(known, identifier);
   const found = "found" in match ? match.found : onlyOfOrigin(settings, known, identifier);
   if (!found) return undefined;
-  const { resource, name, scopes } = found;
-  if (resource !== settings.serverUrl) return { resource, name, scopes, registered: true };
+  const { resource, name, aliases, scopes, authorizationDetailsTypes: types } = found;
+  const target = { resource, name, registered: true, detailsTerms: { resource, aliases, types } };
+  if (resource !== settings.serverUrl) return { ...target, scopes };
   // Whoever lists them here means what they say of a person, which a person gives and no client has for itself.
   const own = [...scopes, ...settings.scopesSupported.map((each) => describeScope({ scopes: [] }, each))];
-  return { resource, name, scopes: own.filter((scope) => !isIdentityScope(scope.name)), registered: true };
+  return { ...target, scopes: own.filter((scope) => !isIdentityScope(scope.name)) };
+}
+
+/** What authorization details can say at a resource that tokens are for already. */
+export async function detailsTermsAt(ctx: Context, resource: string): Promise<DetailsTerms> {
+  const target = registeredTarget(ctx, await listResourcesRecently(ctx), resource);
+  return target?.detailsTerms ?? noTerms(resource);
 }
 
 /** With `AUTHGENT_RESOURCE_MATCH=origin` any path of a host means the one resource registered there. */

@@ -194,6 +194,13 @@ describe("ID-JAG -04 §4.3: how far", () => {
     expect(claimsOf(await assertionOf(fields))).toMatchObject(claims);
   });
 
+  it("authorization_details are the other server's to judge: asking for some is refused", async () => {
+    expect(await refused({ authorization_details: '[{"type":"payment"}]' })).toEqual({
+      status: 400,
+      error: "invalid_authorization_details",
+    });
+  });
+
   it("no scope is named where none is asked for or registered", async () => {
     const answer = await tokensOf(await ask({ audience: SOMEWHERE, resource: NOTES }));
     expect([answer.scope, "scope" in claimsOf(answer.access_token)]).toEqual([undefined, false]);

@@ -274,13 +274,19 @@ describe("ID-JAG -04 §4.4.1: what is refused, and changes nothing", () => {
     ["two audiences", { aud: [ISSUER, "https://other.example"] }],
     ["our audience with a slash", { aud: `${ISSUER}/` }],
     ["a key it is bound to: DPoP follows", { cnf: { jkt: "A".repeat(43) } }],
-    ["authorization_details, which would be dropped", { authorization_details: [{ type: "payment" }] }],
     ["a tenant, which would be dropped", { tenant: "t1" }],
     ["an act that is no object", { act: "agent" }],
     ["an act without sub", { act: { iss: "https://corp.example" } }],
     ["a resource that is no URI", { resource: 7 }],
   ])("%s", async (_, claims) => {
     expect(await refused(await idJag(claims))).toEqual(INVALID_GRANT);
+  });
+
+  it("authorization_details of a type that the resource does not have: they would be dropped", async () => {
+    expect(await refused(await idJag({ authorization_details: [{ type: "payment" }] }))).toEqual({
+      status: 400,
+      error: "invalid_authorization_details",
+    });
   });
 
   it("an array with the one audience is as good as the string", async () => {

@@ -115,7 +115,7 @@ describe("POST /resources (product decisions D17, D30)", () => {
     const { id, created_at, ...rest } = await response.json();
     expect(id).toMatch(/^[0-9A-HJKMNP-TV-Z]{26}$/);
     expect(created_at).toBe(t.ctx.now().toISOString());
-    expect(rest).toEqual({ ...body, introspection_clients: [] });
+    expect(rest).toEqual({ ...body, introspection_clients: [], authorization_details_types: [] });
     const { items, total } = await (await c.call("/resources", { headers: KEY })).json();
     expect(items.map(({ resource }: { resource: string }) => resource)).toContain(body.resource);
     expect(items.length).toBe(total);

@@ -5,6 +5,7 @@ import { issueCsrfToken } from "@/lib/http/csrf";
 import { decisionPurpose } from "@/lib/http/decision";
 import { answer } from "@/lib/http/routes";
 import { hashSecret, newSecret } from "@/lib/ids";
+import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { findApproval } from "@/lib/services/approvals";
 import { createResource } from "@/lib/services/resources";
 import { createSession } from "@/lib/services/sessions";
@@ -29,6 +30,7 @@ export type Tokens = {
   id_token?: string;
   refresh_token_timeout?: number;
   authorization_expires_in?: number;
+  authorization_details?: readonly AuthorizationDetail[];
 };
 
 /** An authorization code, and what redeems it. */
@@ -38,7 +40,7 @@ type Fields = Record<string, string | readonly string[] | undefined>;
 type Init = RequestInit & { peer?: string };
 
 /** Who answers an authorization request: somebody new in a new browser, who allows all, unless told otherwise. */
-type By = From & { allow?: readonly string[] };
+type By = From & { allow?: readonly string[]; details?: readonly number[] };
 
 /** The operator's key of `publicServer`. */
 export const ADMIN_KEY = "the-operators-key-of-the-tests";
@@ -173,21 +175,30 @@ export function connect(t: TestContext) {
   const csrf = (purpose: string, { person, browser }: { person: Person; browser: string }) =>
     issueCsrfToken(ctx, { binding: bindingOf(browser, hashSecret(person.session)), purpose });
 
-  type Answer = { person: Person; browser: string; scope?: readonly string[]; decision?: "allow" | "deny" };
+  type Answer = {
+    person: Person;
+    browser: string;
+    scope?: readonly string[];
+    /** Authorization details, by their place in the request. */
+    details?: readonly number[];
+    decision?: "allow" | "deny";
+  };
 
   /** The person's answer on the consent page: everything the app asked for, unless told otherwise. */
-  async function consent(id: string, { person, browser, scope, decision = "allow" }: Answer) {
-    const ticked = scope ?? (await findApproval(ctx, id))?.request.scope ?? [];
-    const fields = { decision, scope: ticked };
+  async function consent(id: string, { person, browser, scope, details, decision = "allow" }: Answer) {
+    const asked = (await findApproval(ctx, id))?.request;
+    const places = details ?? [...(asked?.authorizationDetails ?? []).keys()];
+    const fields = { decision, scope: scope ?? asked?.scope ?? [], detail: places.map(String) };
     return post(`/approve/${id}/decision`, decisionPurpose(id), fields, { person, browser });
   }
 
   /** The address a code or a refusal was sent to, whether the person was asked or not. */
-  async function answerTo(params: Fields, { person, browser, allow }: By = {}): Promise<URL> {
+  async function answerTo(params: Fields, { person, browser, allow, details }: By = {}): Promise<URL> {
     const from = { person: person ?? (await signIn()), browser: browser ?? newBrowser() };
     const asked = await authorize(params, from);
     const approval = approvalOf(asked);
-    const answered = approval ? await consent(approval, { ...from, ...(allow && { scope: allow }) }) : asked;
+    const ticked = { ...(allow && { scope: allow }), ...(details && { details }) };
+    const answered = approval ? await consent(approval, { ...from, ...ticked }) : asked;
     return new URL(answered.headers.get("location") ?? "", serverUrl);
   }
 

@@ -1,4 +1,5 @@
 import { redirect } from "next/navigation";
+import { detailAsShown } from "@/app/(human)/detail-in-words";
 import { lengthOfTime } from "@/app/(human)/length-of-time";
 import { scopeInWords } from "@/app/(human)/scope-in-words";
 import { Letter } from "@/app/letter";
@@ -7,8 +8,10 @@ import { firstOf, visitorOfPage } from "@/app/visitor";
 import { type GrantView, MyAgents, type SessionView, type StoppedView } from "@/components/my-agents";
 import { ACCOUNT_PURPOSE } from "@/lib/http/my-agents";
 import { loginPath } from "@/lib/http/session";
+import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { type Delegate, listDelegates } from "@/lib/services/delegates";
 import { type GrantOverview, listGrants } from "@/lib/services/grants";
+import { listLiveDetails } from "@/lib/services/live-details";
 import { listSessions, type Session } from "@/lib/services/sessions";
 import { browserLabel } from "./browser-label";
 
@@ -18,10 +21,8 @@ export default async function MyAgentsPage({ searchParams }: PageProps<"/me">) {
   if (!by) redirect(loginPath("/me"));
   const grants = await listGrants(ctx, by.user.id);
   const active = grants.filter(({ grant }) => grant.status === "active");
-  const delegates = await listDelegates(
-    ctx,
-    active.map(({ grant }) => grant.id),
-  );
+  const ids = active.map(({ grant }) => grant.id);
+  const [delegates, details] = [await listDelegates(ctx, ids), await listLiveDetails(ctx, ids)];
   const sessions = await listSessions(ctx, by.user.id);
   const done = doneText(firstOf((await searchParams).done));
   return (
@@ -30,7 +31,10 @@ export default async function MyAgentsPage({ searchParams }: PageProps<"/me">) {
         csrf={formToken(ACCOUNT_PURPOSE)}
         now={ctx.now()}
         mcpUrl={`${ctx.settings.serverUrl}/mcp`}
-        grants={active.map((overview) => toGrant(overview, delegates.get(overview.grant.id) ?? []))}
+        grants={active.map((overview) => {
+          const { id } = overview.grant;
+          return toGrant(overview, { delegates: delegates.get(id) ?? [], details: details.get(id) ?? [] });
+        })}
         sessions={sessions.map((session) => toSession(session, by.session.idHash))}
         letInFor={lengthOfTime(ctx.settings.interactiveAccessTokenTtl)}
         stopped={grants.flatMap(toStopped)}
@@ -57,7 +61,9 @@ const resourceOf = ({ grant, resource }: GrantOverview) => ({
   identifier: grant.resource,
 });
 
-function toGrant(overview: GrantOverview, delegates: readonly Delegate[]): GrantView {
+type Held = { delegates: readonly Delegate[]; details: readonly AuthorizationDetail[] };
+
+function toGrant(overview: GrantOverview, { delegates, details }: Held): GrantView {
   const { grant, client, resource } = overview;
   const kind = client?.kind ?? "dynamic";
   return {
@@ -70,6 +76,10 @@ function toGrant(overview: GrantOverview, delegates: readonly Delegate[]): Grant
     }),
     resource: resourceOf(overview),
     scopes: grant.scope.map((name) => scopeInWords({ scopes: resource?.scopes ?? [] }, name)),
+    details: details.flatMap((detail, index) => {
+      const { aliases = [], authorizationDetailsTypes: types = [] } = resource ?? {};
+      return detailAsShown({ resource: grant.resource, aliases, types }, detail, `${index}`) ?? [];
+    }),
     since: grant.createdAt,
     lastUsedAt: grant.lastUsedAt ?? undefined,
     delegates: delegates.map(({ clientId, name, place, scope, until }) => ({

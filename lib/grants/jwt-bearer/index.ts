@@ -21,6 +21,7 @@ export const jwtBearer = defineGrant({
   params: z.object({
     assertion: z.string().min(1),
     scope: z.string().optional(),
+    authorization_details: z.string().optional(),
     client_id: z.string().optional(),
   }),
 

@@ -4,6 +4,7 @@ import { timeOrderedUuid } from "@/lib/ids";
 import type { Actor } from "@/lib/oauth/access-token";
 import { actorsOf } from "@/lib/oauth/actor";
 import { assertedActors, assertedSignIn, nestActors } from "@/lib/oauth/asserted-claims";
+import { parseAuthorizationDetails } from "@/lib/oauth/authorization-details";
 import { RECEIPT_TYPE, receiptClaims, receiptHash } from "@/lib/oauth/receipt";
 import { parseScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
@@ -18,7 +19,7 @@ import { storeRedeemed } from "./store";
 
 const CODE = "invalid_grant";
 
-type Request = TokenRequest<{ scope?: string | undefined }>;
+type Request = TokenRequest<{ scope?: string | undefined; authorization_details?: string | undefined }>;
 
 /** Thrown within the transaction that would make a person known whom another request has just made known. */
 const OVERTAKEN = new Error("the person is known by another id");
@@ -50,6 +51,7 @@ async function redeem(
     client,
     resources,
     asked,
+    details: parseAuthorizationDetails(params.authorization_details),
     role: known?.role ?? "member",
   });
   const redemption = { assertion, client, act, reach, jkt };
@@ -58,7 +60,7 @@ async function redeem(
   const issue = issueOf(ctx, redemption, `user:${id}`);
   const { minted, receipt } = await mint(ctx, issue, redemption);
   const { row, token } = minted;
-  const { scope, audience } = issue;
+  const { scope, audience, authorizationDetails } = issue;
   const event = {
     type: "token.issued" as const,
     actor: `client:${client.clientId}`,
@@ -68,6 +70,7 @@ async function redeem(
       ...{ grantType: issue.grantType, principal: issue.subject, actors: actorsOf(act), scope, audience },
       ...{ issuer: assertion.issuer.issuer, assertion: assertion.claims.jti, profile: assertion.purpose },
       ...(receipt && { receipt: receipt.hash }),
+      ...(authorizationDetails && { authorizationDetails }),
     },
     address,
   };
@@ -77,7 +80,7 @@ async function redeem(
   const issued = { row, event, ...(receipt && { receipt }) };
   await storeRedeemed(ctx, issued, singleUse(assertion), known ? undefined : admit);
   ctx.defer(() => touchClient(ctx, client));
-  return issuedToken({ token, jkt, ttl: issue.ttl, scope });
+  return issuedToken({ token, jkt, ttl: issue.ttl, scope, authorizationDetails });
 }
 
 /** "the client_id claim … MUST identify the same client" as the one that authenticated: it is no bearer token. */
@@ -132,6 +135,7 @@ const issueOf = (
   ttl: settings.accessTokenTtl,
   chainedFrom: assertion.issuer.issuer,
   jkt,
+  authorizationDetails: reach.authorizationDetails,
   ...assertedSignIn(assertion.claims, now()),
 });
 
@@ -170,6 +174,7 @@ async function mint(ctx: Context, issue: Issue, redemption: Redemption) {
     act,
     audience: issue.audience,
     scope: issue.scope,
+    authorizationDetails: issue.authorizationDetails,
     expiresAt: new Date(issuedAt.getTime() + issue.ttl * 1000),
     subject: { issuer: assertion.issuer.issuer, sub, jti: assertionId, ...earlier },
     policy: policyVersion,

@@ -2,9 +2,12 @@ import type { Role } from "@/db/schema/resources";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { assertedResources } from "@/lib/oauth/asserted-claims";
+import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
+import { narrowDetails, noTerms, requireFit } from "@/lib/oauth/details-terms";
 import { intersectScope, narrowScope, parseScope } from "@/lib/oauth/scope";
 import type { VerifiedAssertion } from "@/lib/services/assertions";
 import type { Client } from "@/lib/services/clients";
+import { requireRegisteredTypes } from "@/lib/services/requested-details";
 import {
   grantableScope,
   meansResource,
@@ -13,6 +16,7 @@ import {
   resolveTarget,
   type Target,
 } from "@/lib/services/targets";
+import { assertedDetails } from "../foreign-assertion";
 import { oneResource } from "../one-resource";
 
 /** What an assertion about a person comes to: where, and how far. */
@@ -22,6 +26,8 @@ export type AssertedReach = {
   heldScope: readonly string[];
   /** What of it was asked for. */
   scope: readonly string[];
+  /** The same of authorization details; undefined: the assertion has none. */
+  authorizationDetails: readonly AuthorizationDetail[] | undefined;
 };
 
 type Asking = {
@@ -29,6 +35,8 @@ type Asking = {
   resources: readonly string[];
   /** Empty: all there is. */
   asked: readonly string[];
+  /** Undefined: all there is. */
+  details: readonly AuthorizationDetail[] | undefined;
   role: Role;
 };
 
@@ -40,7 +48,23 @@ export async function assertedReach(
 ): Promise<AssertedReach> {
   const target = await assertedTarget(ctx, assertion, asking);
   const heldScope = assertedScope(ctx, assertion, { ...asking, target });
-  return { target, heldScope, scope: narrowScope(heldScope, meantScope(heldScope, asking.asked)) };
+  const authorizationDetails = narrowedDetails(assertion, target, asking);
+  const scope = narrowScope(heldScope, meantScope(heldScope, asking.asked));
+  return { target, heldScope, scope, authorizationDetails };
+}
+
+/** What is asserted has to be understood whole: left out, it would be a limit that the token does not say. */
+function narrowedDetails(
+  assertion: VerifiedAssertion,
+  { resource, detailsTerms: terms = noTerms(resource) }: Target,
+  { client, details: asked }: Asking,
+): readonly AuthorizationDetail[] | undefined {
+  const asserted = assertedDetails(assertion);
+  if (!asserted && !asked) return undefined;
+  const held = asserted ?? [];
+  requireRegisteredTypes(client, held);
+  requireFit(terms, held);
+  return narrowDetails([terms], held, asked);
 }
 
 /** The token is for the resource of the assertion and for no other; the request may say which, or repeat it. */
@@ -71,8 +95,10 @@ function assertedScope(
   { purpose, issuer, claims }: VerifiedAssertion,
   { client, target, role }: Asking & { target: Target },
 ): readonly string[] {
-  // Another domain that says no scope gave none; an enterprise leaves it to what is registered here.
-  const said = claims.scope === undefined && purpose === "id_jag" ? undefined : parseScope(claims.scope);
+  // Another domain that says no scope gave none; an enterprise leaves it to what is registered here, unless it says
+  // in detail what may be done.
+  const isOpen = purpose === "id_jag" && claims.authorization_details === undefined;
+  const said = claims.scope === undefined && isOpen ? undefined : parseScope(claims.scope);
   const may = { client, target, asked: said };
   const here = intersectScope(grantableScope(ctx, { ...may, role }), ownScope(ctx, may));
   const limit = issuer.scope ? intersectScope(here, issuer.scope) : here;

@@ -1,10 +1,12 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import { parseAuthorizationDetails } from "@/lib/oauth/authorization-details";
 import { narrowScope, parseScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { matchWorkload, type VerifiedAssertion } from "@/lib/services/assertions";
 import { type Client, findClientRecently, touchClient } from "@/lib/services/clients";
 import { mintAccessToken } from "@/lib/services/issuing";
+import { ownDetails } from "@/lib/services/requested-details";
 import { meantScope, ownScope, resolveTarget } from "@/lib/services/targets";
 import { singleUse } from "../foreign-assertion";
 import { issuedToken, type TokenRequest, type TokenResponse } from "../grant";
@@ -47,6 +49,8 @@ const anothersAssertion = () =>
     "The assertion is of another agent's workload. Leave client_id out, or send that agent's.",
   );
 
+type Request = TokenRequest<{ scope?: string | undefined; authorization_details?: string | undefined }>;
+
 /**
  * A token for an agent that its platform vouches for. An assertion serves once, but until it ends where it has no
  * `jti` or its rule says so: some platforms hand the same one out again and again.
@@ -54,14 +58,17 @@ const anothersAssertion = () =>
 export async function redeemForWorkload(
   ctx: Context,
   assertion: VerifiedAssertion,
-  { client, params, resources, address, jkt }: TokenRequest<{ scope?: string | undefined }>,
+  { client, params, resources, address, jkt }: Request,
 ): Promise<TokenResponse> {
   await clientOfWorkload(ctx, assertion, client.clientId);
   const { clientId } = client;
   const asked = parseScope(params.scope);
   const target = await resolveTarget(ctx, client, oneResource(resources) ?? client.allowedResources[0]);
   const held = limited(ownScope(ctx, { client, target, asked }), assertion);
-  const scope = narrowScope(held, meantScope(held, asked));
+  const details = parseAuthorizationDetails(params.authorization_details);
+  const authorizationDetails = details && ownDetails(client, target, details);
+  // Who says in detail what it needs, and names no scope, needs none.
+  const scope = details && asked.length === 0 ? [] : narrowScope(held, meantScope(held, asked));
   const ttl = ctx.settings.accessTokenTtl;
   const subject = `client:${clientId}`;
   const grantType = GRANT_TYPES.jwtBearer;
@@ -73,6 +80,7 @@ export async function redeemForWorkload(
     audience: target.resource,
     ttl,
     jkt,
+    authorizationDetails,
   });
   const { issuer, claims } = assertion;
   const event = {
@@ -83,13 +91,14 @@ export async function redeemForWorkload(
     data: {
       ...{ grantType, principal: subject, scope, audience: target.resource },
       ...{ issuer: issuer.issuer, workload: claims.sub, ...(claims.jti && { assertion: claims.jti }) },
+      ...(authorizationDetails && { authorizationDetails }),
     },
     address,
   };
   const isReusable = matchWorkload(issuer, claims)?.reusable === true;
   await storeRedeemed(ctx, { row: minted.row, event }, isReusable ? undefined : singleUse(assertion));
   ctx.defer(() => touchClient(ctx, client));
-  return issuedToken({ token: minted.token, jkt, ttl, scope });
+  return issuedToken({ token: minted.token, jkt, ttl, scope, authorizationDetails });
 }
 
 const limited = (scope: readonly string[], { issuer }: VerifiedAssertion): readonly string[] =>

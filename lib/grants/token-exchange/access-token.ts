@@ -26,7 +26,7 @@ export async function issueAccessToken(ctx: Context, exchange: Exchange): Promis
   const { clientId } = asked.client;
   const jti = timeOrderedUuid(issuedAt);
   const receipt = await signReceipt(ctx, exchange, plan, { jti, issuedAt, ttl, policyVersion });
-  const { act, scope, target } = plan;
+  const { act, scope, authorizationDetails, target } = plan;
   const minted = await mintAccessToken(ctx, {
     grantType: GRANT_TYPES.tokenExchange,
     clientId,
@@ -41,6 +41,7 @@ export async function issueAccessToken(ctx: Context, exchange: Exchange): Promis
     amr: subject.amr,
     chainedFrom: subject.issuer,
     jkt: asked.jkt,
+    authorizationDetails,
     delegated: { jti, issuedAt, act, lineage: lineageOf(exchange), receipt: receipt.hash, policyVersion },
   });
   await storeExchanged(ctx, subject, {
@@ -60,6 +61,7 @@ export async function issueAccessToken(ctx: Context, exchange: Exchange): Promis
         receipt: receipt.hash,
         policy: policyVersion,
         ...boundKeys(ctx, exchange),
+        ...(authorizationDetails && { authorizationDetails }),
         ...(subject.issuer && { issuer: subject.issuer }),
         ...(subject.grantId && { grant: subject.grantId }),
       },
@@ -68,7 +70,7 @@ export async function issueAccessToken(ctx: Context, exchange: Exchange): Promis
   });
   ctx.defer(() => touchClient(ctx, asked.client));
   return {
-    ...issuedToken({ token: minted.token, jkt: asked.jkt, ttl, scope }),
+    ...issuedToken({ token: minted.token, jkt: asked.jkt, ttl, scope, authorizationDetails }),
     issued_token_type: TOKEN_TYPES.accessToken,
   };
 }
@@ -115,6 +117,7 @@ async function signReceipt(
     act: plan.act,
     audience: plan.target.resource,
     scope: plan.scope,
+    authorizationDetails: plan.authorizationDetails,
     expiresAt: new Date(issuedAt.getTime() + ttl * 1000),
     subject: subject.proof,
     actorToken: actorToken?.id,

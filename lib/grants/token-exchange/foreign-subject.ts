@@ -6,6 +6,7 @@ import type { VerifiedAssertion } from "@/lib/services/assertions";
 import type { User } from "@/lib/services/users";
 import {
   admitPerson,
+  assertedDetails,
   findPerson,
   newcomerId,
   requireKeyOf,
@@ -59,6 +60,7 @@ function subjectOf(
     act,
     mayAct: claims.may_act,
     scope: scopeOf(assertion),
+    authorizationDetails: assertedDetails(assertion),
     audience: undefined,
     issuedTo: undefined,
     expiresAt: new Date(claims.exp * 1000),

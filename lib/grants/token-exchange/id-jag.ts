@@ -17,6 +17,7 @@ import { askPolicy, requireAllowed } from "@/lib/services/issuing";
 import type { TokenResponse } from "../grant";
 import { oneResource } from "../one-resource";
 import { remainingSeconds } from "./access-token";
+import { refuseDetails } from "./details";
 import type { Asked } from "./plan";
 import type { Exchange } from "./requested-token";
 import type { SubjectToken } from "./subject-token";
@@ -80,7 +81,7 @@ export async function issueIdJag(ctx: Context, exchange: Exchange): Promise<Toke
 type Wanted = { target: IdJagTarget; resource: string; scope: readonly string[] | undefined };
 
 /** What is asked for, if the operator registered the client for all of it. */
-function wantedOf({ client, audience, resources, scope }: Asked): Wanted {
+function wantedOf({ client, audience, resources, scope, authorizationDetails }: Asked): Wanted {
   // "audience REQUIRED - The identifier of the Resource Authorization Server"
   if (!audience) {
     throw new OAuthError(
@@ -95,6 +96,8 @@ function wantedOf({ client, audience, resources, scope }: Asked): Wanted {
       "This client gets no assertions for this server. Ask the operator to add its issuer to id_jag_targets of the client.",
     );
   }
+  // Their types are the other server's: nothing here could tell more from less.
+  refuseDetails(authorizationDetails);
   return {
     target,
     resource: wantedResource(target, oneResource(resources)),

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { OAuthError } from "@/lib/errors";
+import { parseAuthorizationDetails } from "@/lib/oauth/authorization-details";
 import { parseScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES, TOKEN_TYPES } from "@/lib/oauth/token-types";
 import { defineGrant } from "../grant";
@@ -20,6 +21,7 @@ export const tokenExchange = defineGrant({
     requested_token_type: z.string().min(1).optional(),
     audience: z.string().optional(),
     scope: z.string().optional(),
+    authorization_details: z.string().optional(),
     request_details: z.string().optional(),
     request_context: z.string().optional(),
   }),
@@ -35,7 +37,8 @@ export const tokenExchange = defineGrant({
     const actor = `client:${client.clientId}`;
     const actorToken = await readActorToken(ctx, params, { actor, subject, jkt });
     const scope = params.scope ? parseScope(params.scope) : undefined;
-    const asked = { client, audience: params.audience, resources, scope, jkt };
+    const authorizationDetails = parseAuthorizationDetails(params.authorization_details);
+    const asked = { client, audience: params.audience, resources, scope, authorizationDetails, jkt };
     const { request_details: requestDetails, request_context: requestContext } = params;
     return requested.issue(ctx, { asked, subject, actorToken, requestDetails, requestContext, address });
   },

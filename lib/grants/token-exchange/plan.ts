@@ -1,6 +1,7 @@
 import type { Context } from "@/lib/context";
 import type { Actor } from "@/lib/oauth/access-token";
 import { delegationDepth, extendChain, withRoot } from "@/lib/oauth/actor";
+import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { intersectScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import type { Decision } from "@/lib/providers/policy/provider";
@@ -8,6 +9,7 @@ import { findAgentByClientRecently } from "@/lib/services/agent-lookup";
 import type { Client } from "@/lib/services/clients";
 import { askPolicy } from "@/lib/services/issuing";
 import type { Target } from "@/lib/services/targets";
+import { exchangedDetails } from "./details";
 import { allowedAt, boundsOf, mayUseSubjectToken, scopeAt } from "./limits";
 import type { SubjectToken } from "./subject-token";
 import { exchangeTarget } from "./target";
@@ -19,6 +21,8 @@ export type Asked = {
   resources: readonly string[];
   /** Undefined: whatever both the subject token and the client's registration have. */
   scope: readonly string[] | undefined;
+  /** Undefined: what the subject token has and the target knows. */
+  authorizationDetails: readonly AuthorizationDetail[] | undefined;
   /** Thumbprint of the key that the request proves to hold. */
   jkt: string | undefined;
 };
@@ -27,6 +31,8 @@ export type Asked = {
 export type Plan = {
   target: Target;
   scope: readonly string[];
+  /** Undefined: the subject token has none, and none were asked for. */
+  authorizationDetails: readonly AuthorizationDetail[] | undefined;
   act: Actor | undefined;
   decision: Decision;
 };
@@ -55,11 +61,17 @@ export async function planExchange(
   const said = subject.scope ?? registeredScope;
   const heldScope = allowed?.scope ? intersectScope(said, allowed.scope) : said;
   const scope = asked.scope ?? commonScope(heldScope, registeredScope);
+  const { details: authorizationDetails, problem } = await exchangedDetails(ctx, asked, subject, {
+    target,
+    saysNone: given !== undefined,
+    elsewhere: allowed !== undefined,
+  });
   const act = shownChain(ctx, subject.sub, extendChain(subject, actor));
   const facts = {
     issuedTo: subject.issuedTo,
     heldScope,
     requestedScope: scope,
+    detailsProblem: problem,
     registeredScope,
     mayAct: subject.mayAct,
     registeredMayAct: issuedTo?.mayAct ?? [],
@@ -79,9 +91,10 @@ export async function planExchange(
     clientId: client.clientId,
     subject: subject.sub,
     scope,
+    authorizationDetails,
   };
   const decision = await askPolicy(ctx, { ...token, audience: target.resource }, { act, facts });
-  return { target, scope, act, decision };
+  return { target, scope, authorizationDetails, act, decision };
 }
 
 /** Verifiers of an earlier system look for the person innermost in `act` (product decision D7). */

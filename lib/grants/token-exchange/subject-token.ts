@@ -34,6 +34,8 @@ export type SubjectToken = {
   /** Thumbprint of the key it is bound to; undefined: a bearer token, or its key is proven already. */
   boundTo?: string | undefined;
   authorizationDetails?: readonly AuthorizationDetail[] | undefined;
+  /** The resource whose types they are of; undefined: that of the token they are asked for. */
+  detailsFrom?: string | undefined;
   grantId?: string | undefined;
   familyId?: string | undefined;
   approvalId?: string | undefined;
@@ -111,6 +113,8 @@ export async function ownAccessToken(ctx: Context, { token }: Reading): Promise<
     issuedTo: claims.client_id,
     boundTo: claims.cnf?.jkt,
     authorizationDetails: claims.authorization_details,
+    // A token on its way is addressed to an agent: its details are still of where it came from.
+    detailsFrom: held.findLast(({ audience }) => !audience.startsWith("agnt_"))?.audience,
     expiresAt: row.expiresAt,
     lineage: [...row.lineage, claims.jti],
     proof: { claims, grant: row.grantId ?? undefined, approval: row.approvalId ?? undefined },
@@ -190,6 +194,7 @@ export async function ownRefreshToken(ctx: Context, { token, client }: Reading):
     expiresAt,
     boundTo: jkt ?? undefined,
     authorizationDetails: state.token.authorizationDetails ?? undefined,
+    detailsFrom: resource,
     lineage: [],
     proof: { claims, grant: grantId, approval: approvalId },
     ...{ grantId, familyId, approvalId, authTime, amr, role: state.user.role, grant: state.grant },

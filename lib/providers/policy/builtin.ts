@@ -4,7 +4,7 @@ import { sameResource } from "@/lib/oauth/resource";
 import type { Delegation, Denial, PolicyProvider, PolicyRequest } from "./provider";
 
 /** Grows when the rules below change, so that a token tells which ones allowed it. */
-const VERSION = "builtin/2";
+const VERSION = "builtin/3";
 
 type Rule = (request: PolicyRequest, delegation: Delegation) => Denial | undefined;
 
@@ -97,6 +97,12 @@ const heldScope: Rule = (_, { heldScope: held, requestedScope }) =>
 const registeredScope: Rule = (_, { registeredScope: registered, requestedScope }) =>
   beyond(requestedScope, registered, "this client may not have there");
 
+/** Details are held as scopes are: what is asked for is covered by what there is (RFC 9396 §6). */
+const heldDetails: Rule = (_, { detailsProblem }) =>
+  detailsProblem === undefined
+    ? undefined
+    : { code: "invalid_authorization_details", description: detailsProblem };
+
 function beyond(asked: readonly string[], limit: readonly string[], which: string): Denial | undefined {
   const names = asked.filter((name) => !limit.includes(name));
   if (names.length === 0) return undefined;
@@ -118,6 +124,7 @@ const RULES: readonly Rule[] = [
   grantResource,
   heldScope,
   registeredScope,
+  heldDetails,
 ];
 
 /**

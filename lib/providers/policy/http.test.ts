@@ -75,6 +75,15 @@ describe("asking the operator's policy service", () => {
     ]);
   });
 
+  it("says what the token would be good for in detail, and nothing of it where it says nothing", async () => {
+    await decide({ ...request, authorizationDetails: [{ type: "payment", value: 40 }] });
+    await decide(request);
+    expect(service.asked.map(({ body }) => Object(body).authorization_details)).toEqual([
+      [{ type: "payment", value: 40 }],
+      undefined,
+    ]);
+  });
+
   it("allows what it allows, and names both versions", async () => {
     service.answers({ effect: "allow", version: "2026-11-22" });
     expect(await decide()).toEqual({ effect: "allow", version: "builtin/1 http:2026-11-22" });

@@ -58,6 +58,7 @@ const toWire = ({ delegation, ...request }: PolicyRequest) => ({
   actors: request.actors,
   scope: request.scope,
   audience: request.audience,
+  ...(request.authorizationDetails && { authorization_details: request.authorizationDetails }),
   ...(delegation && { delegation: delegationToWire(delegation) }),
 });
 

@@ -1,4 +1,5 @@
 import type { ErrorCode, ErrorDetail } from "@/lib/errors";
+import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 
 /** A token about to be issued: who would hold it, for whom, to do what, where. */
 export type PolicyRequest = {
@@ -11,6 +12,8 @@ export type PolicyRequest = {
   actors: readonly string[];
   scope: readonly string[];
   audience: string;
+  /** What it would say in detail; absent: nothing. */
+  authorizationDetails?: readonly AuthorizationDetail[];
   /** What the subject token and the registrations behind it say; absent: no token is exchanged. */
   delegation?: Delegation;
 };
@@ -23,6 +26,8 @@ export type Delegation = {
   requestedScope: readonly string[];
   /** What the acting client may have at the audience; undefined: no limit was registered. */
   registeredScope: readonly string[];
+  /** Why the authorization details that are asked for are none that may be had; absent: they are. */
+  detailsProblem?: string | undefined;
   /** `may_act` of the subject token, as it is there. */
   mayAct: unknown;
   /** Clients that the registration of the agent behind the subject token lets act; empty: not said. */

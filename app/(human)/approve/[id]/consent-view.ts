@@ -1,15 +1,18 @@
+import { detailAsShown } from "@/app/(human)/detail-in-words";
 import { lengthOfTime } from "@/app/(human)/length-of-time";
 import { scopeInWords } from "@/app/(human)/scope-in-words";
 import { verificationOf } from "@/app/verification";
 import type { Visitor } from "@/app/visitor";
 import type { ConsentView, Duration, Redirect } from "@/components/consent";
+import type { AskedDetail } from "@/components/details";
 import type { AskedScope } from "@/components/scopes";
 import type { Context } from "@/lib/context";
 import { decisionPurpose } from "@/lib/http/decision";
+import { noTerms } from "@/lib/oauth/details-terms";
 import { redirectKind } from "@/lib/oauth/redirect-uri";
 import { unionScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
-import type { Approval } from "@/lib/services/approvals";
+import { type Approval, isInDetailOnly } from "@/lib/services/approvals";
 import { type Client, findClient } from "@/lib/services/clients";
 import { findStandingGrant } from "@/lib/services/grants";
 import { identityGranted } from "@/lib/services/identity";
@@ -32,7 +35,7 @@ export async function consentView(
     resource: target.resource,
     scope: scopes.map(({ name }) => name),
   });
-  const isSignIn = identity.length > 0 && identity.length === scopes.length;
+  const isSignIn = identity.length > 0 && identity.length === scopes.length && !request.authorizationDetails;
   const { name, kind, verifiedHost, registeredAt } = approval.client;
   return {
     id,
@@ -44,6 +47,7 @@ export async function consentView(
     isSignIn,
     signsInAt: identity.length > 0 ? client.idJagTargets.map(({ issuer }) => new URL(issuer).host) : [],
     scopes: isSignIn ? scopes.map(neededForTheRest) : scopes,
+    details: askedDetails({ approval, nothingTicked, target }),
     duration: durationOf(ctx, client),
     // Who a person is cannot be passed on by an exchange.
     ...(!isSignIn &&
@@ -51,7 +55,7 @@ export async function consentView(
         delegationHops: ctx.settings.maxDelegationDepth,
       }),
     letInFor: lengthOfTime(ctx.settings.interactiveAccessTokenTtl),
-    asksAgain: kind === "static" ? "for-more" : "always",
+    asksAgain: kind === "static" && !request.authorizationDetails ? "for-more" : "always",
     person: by.user,
     now: ctx.now(),
     expiresAt,
@@ -76,7 +80,7 @@ async function askedScopes(
   const { id: userId, role } = by.user;
   const standing = await findStandingGrant(ctx, { userId, clientId, resource: request.resource });
   // What stands comes along with the answer, so it is shown even where the app did not ask for it this time.
-  const all = unionScope(request.scope, standing?.scope ?? []);
+  const all = isInDetailOnly(request) ? [] : unionScope(request.scope, standing?.scope ?? []);
   const grantable = await scopeOfRole(ctx, { resource: request.resource, scope: all }, role);
   return grantable.map((name) => ({
     ...scopeInWords(target, name),
@@ -91,6 +95,17 @@ const neededForTheRest = (scope: AskedScope, _: number, { length }: readonly Ask
   scope.name === "openid" && scope.status === "asked" && length > 1
     ? { ...scope, status: "required" }
     : scope;
+
+/** What was asked in detail, in the words of its type; of a type that the resource has no more, nothing can be given. */
+function askedDetails({ approval, nothingTicked, target }: Omit<Asking, "by">): AskedDetail[] {
+  const { detailsTerms: terms = noTerms(target.resource) } = target;
+  return (approval.request.authorizationDetails ?? []).flatMap((detail, place) => {
+    const shown = detailAsShown(terms, detail, `${place}`);
+    if (!shown) return [];
+    const asked = { place, type: detail.type, json: JSON.stringify(detail, null, 2) };
+    return { ...shown, ...asked, ...(nothingTicked ? { ticked: false } : {}) };
+  });
+}
 
 const DAY = 86_400;
 
