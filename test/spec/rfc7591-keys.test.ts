@@ -63,7 +63,6 @@ describe("POST /clients: what an operator says of how a client proves itself", (
       ...SIGNS,
       jwks: jwksOf(key),
       token_endpoint_auth_signing_alg: "ES256",
-      spiffe_id: "spiffe://td.example/job/*",
       dpop_bound_access_tokens: true,
       require_pushed_authorization_requests: true,
       authorization_details_types: ["payment"],
