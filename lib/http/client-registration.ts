@@ -10,7 +10,7 @@ import {
 } from "@/lib/services/client-registrations";
 import type { Client } from "@/lib/services/clients";
 import type { Call } from "./call";
-import { noteClient } from "./client-auth/index";
+import { noteClient, OPERATOR_AUTH_METHODS } from "./client-auth/index";
 import { json, readJson } from "./json";
 import { isOpen, offeredGrants, readRegistration, registrationOf } from "./register";
 
@@ -31,7 +31,11 @@ export async function replaceRegistrationEndpoint(ctx: Context, call: Call): Pro
   const { grantTypes, createdBy: actor } = before;
   // What took a credential at registration is kept, and not gained.
   const offered = [...new Set([...offeredGrants(ctx, call, "anonymous"), ...grantTypes])];
-  const asked = await readRegistration(ctx, call, { body, grantTypes: offered, actor });
+  const authMethods = OPERATOR_AUTH_METHODS;
+  const asked = await readRegistration(ctx, call, { body, grantTypes: offered, authMethods, actor });
+  // A client of an operator's may be a workload, and says so again; no other becomes one.
+  if ((asked.metadata.spiffeId ?? before.spiffeId) !== before.spiffeId)
+    throw invalid("Send spiffe_id as it is registered: which workloads are this client, an operator says.");
   if (asked.stranger !== undefined) throw new OAuthError("invalid_redirect_uri", asked.stranger);
   const { metadata } = asked;
   const scope = isOpen(ctx, call) ? asked.scope : scopeWithin(before, asked);

@@ -20,7 +20,9 @@ export async function registerEndpoint(ctx: Context, call: Call): Promise<Respon
   const actor = await registrar(ctx, call);
   const grantTypes = offeredGrants(ctx, call, actor);
   const body = await readJson(call.request);
-  const { metadata, scope, stranger } = await readRegistration(ctx, call, { body, grantTypes, actor });
+  const authMethods = CLIENTS_THEMSELVES.includes(actor) ? AUTH_METHODS : OPERATOR_AUTH_METHODS;
+  const asked = { body, grantTypes, authMethods, actor };
+  const { metadata, scope, stranger } = await readRegistration(ctx, call, asked);
   if (stranger !== undefined) throw unregistered(call, stranger);
   const {
     client,
@@ -58,6 +60,7 @@ type Asked = {
   body: unknown;
   /** What may be had of them. */
   grantTypes: readonly string[];
+  authMethods: readonly string[];
   /** Who registers the client, or did. */
   actor: string;
 };
@@ -72,10 +75,9 @@ type Read = {
 export async function readRegistration(
   ctx: Context,
   call: Call,
-  { body, grantTypes, actor }: Asked,
+  { body, grantTypes, authMethods, actor }: Asked,
 ): Promise<Read> {
   const asked = withLocalDefaults(call, body);
-  const authMethods = CLIENTS_THEMSELVES.includes(actor) ? AUTH_METHODS : OPERATOR_AUTH_METHODS;
   const metadata = parseClientMetadata(asked, { grantTypes, authMethods });
   const scope = await knownScope(ctx, call, metadata);
   return { metadata, scope, stranger: actor === "anonymous" ? strangerTo(ctx, call, metadata) : undefined };

@@ -286,6 +286,43 @@ describe("§5, §5.1: registration", () => {
   });
 });
 
+describe("RFC 7592 §2.2: a client that manages its registration", () => {
+  /** A client that the operator registered at /register, and what it then makes of that itself. */
+  async function registered(metadata: Json) {
+    const body = { redirect_uris: ["https://w.example/cb"], ...metadata };
+    const response = await s.c.json("/register", body, s.operator);
+    expect(response.status).toBe(201);
+    const { client_id, registration_access_token: token } = await response.json();
+    const authorization = `Bearer ${token}`;
+    const replace = (members: Json) =>
+      s.c.json(
+        `/register/${client_id}`,
+        { ...body, client_id, redirect_uris: ["http://127.0.0.1/cb"], ...members },
+        { authorization },
+        "PUT",
+      );
+    return { replace };
+  }
+
+  it("becomes no workload by its own word, whoever registered it", async () => {
+    const { replace } = await registered({ token_endpoint_auth_method: "none" });
+    const claim = { token_endpoint_auth_method: "spiffe_jwt", spiffe_id: spiffeId };
+    expect(await refusalOf(await replace(claim))).toEqual(BAD_METADATA);
+    const aside = await replace({ spiffe_id: spiffeId });
+    expect([aside.status, (await aside.json()).spiffe_id]).toEqual([200, undefined]);
+  });
+
+  it("keeps the SPIFFE ID it was given, or gives it up for good; it never takes another", async () => {
+    const own = { token_endpoint_auth_method: "spiffe_jwt", spiffe_id: `${trustDomain}/${unique()}` };
+    const { replace } = await registered(own);
+    for (const other of [spiffeId, `${own.spiffe_id}/*`])
+      expect(await refusalOf(await replace({ spiffe_id: other }))).toEqual(BAD_METADATA);
+    expect((await (await replace({ client_name: "Renamed" })).json()).spiffe_id).toBe(own.spiffe_id);
+    expect((await replace({ token_endpoint_auth_method: "none", spiffe_id: undefined })).status).toBe(200);
+    expect(await refusalOf(await replace(own))).toEqual(BAD_METADATA);
+  });
+});
+
 describe("§6, §8.1: whose keys count", () => {
   it("those of the bundle of its own trust domain, and no other's", async () => {
     const elsewhere = await foreignIssuer();

@@ -69,7 +69,7 @@ async function prove(ctx: Context, call: Call, { attestation, proof, client }: S
   const consume =
     proof === null ? checkDpop(ctx, call, attestation) : checkPossession(ctx, attestation, proof);
   if (!METHODS.some((method) => client?.tokenEndpointAuthMethod === method))
-    return { isProven: false, reason: "not registered for attestations" };
+    return { isProven: false, reason: "not registered for attestations", isUnregistered: true };
   // Last, so that only what counts in every other way is used up (§10.7).
   await consume();
   return { isProven: true, instanceJkt: attestation.instanceJkt };

@@ -36,7 +36,7 @@ async function prove(ctx: Context, svid: JwtSvid, client: Client | undefined): P
   const { sub, jti, exp } = svid.claims;
   const pattern = client?.tokenEndpointAuthMethod === "spiffe_jwt" ? client.spiffeId : null;
   if (pattern === null || !matchesSpiffePattern(pattern, sub))
-    return { isProven: false, reason: "not registered for this SPIFFE ID" };
+    return { isProven: false, reason: "not registered for this SPIFFE ID", isUnregistered: true };
   // Agents of a trust domain hand the same one out again until it ends, unless they give each an id of its own.
   if (jti === undefined) return { isProven: true };
   const use = { issuer: svid.trustDomain, jti, expiresAt: new Date(exp * 1000) };
