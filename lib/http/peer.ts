@@ -1,3 +1,4 @@
+import { isIPv4 } from "node:net";
 import ipaddr from "ipaddr.js";
 import type { Settings } from "@/lib/settings";
 import { isLoopbackHost } from "@/lib/settings/loopback";
@@ -22,8 +23,11 @@ export function callerAddress(headers: Headers, socketAddress: string, trustProx
   return claimed && ipaddr.isValid(claimed) ? plainAddress(claimed) : peer;
 }
 
-const plainAddress = (address: string): string =>
-  ipaddr.isValid(address) ? ipaddr.process(address).toString() : address;
+function plainAddress(address: string): string {
+  // One spelling as it is, and what most of them are: not worth taking apart for every request.
+  if (isIPv4(address) || !ipaddr.isValid(address)) return address;
+  return ipaddr.process(address).toString();
+}
 
 /**
  * Whether a request may be served as in local mode: "a request from a non-loopback peer, with a non-loopback Host,

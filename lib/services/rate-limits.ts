@@ -1,3 +1,4 @@
+import { isIPv4 } from "node:net";
 import { lt } from "drizzle-orm";
 import ipaddr from "ipaddr.js";
 import {
@@ -105,7 +106,7 @@ export function createLimits(settings: Settings, db: Db): Limits {
 
 /** The address as limits count it: an IPv6 /64 is one customer, an IPv4-mapped address is the IPv4 one. */
 export function addressKey(address: string): string {
-  if (!ipaddr.isValid(address)) return address;
+  if (isIPv4(address) || !ipaddr.isValid(address)) return address;
   const parsed = ipaddr.process(address);
   if (parsed.kind() === "ipv4") return parsed.toString();
   const groups = (parsed as ipaddr.IPv6).parts.slice(0, 4);
