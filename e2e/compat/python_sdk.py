@@ -375,9 +375,43 @@ async def adapters(server, agent):
     check("ProtectedResourceMetadata: to_json", json.loads(made.to_json()), made.to_dict())
 
 
+def bound_token(server, client):
+    """The SDK has no call for it: its proof goes into the header of a plain request, as its documentation shows."""
+    agent = httpx.post(f"{server}/agents", json={"name": "bound", "allowed_scopes": ["mcp:tools"]}).json()
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": agent["client_id"],
+        "client_secret": agent["client_secret"],
+        "resource": f"{server}/mcp",
+    }
+    proof = client.create_proof("POST", f"{server}/token")
+    token = httpx.post(f"{server}/token", data=form, headers={"DPoP": proof}).json()
+    check("DPoPClient: its proof gets a bound token", token["token_type"], "DPoP")
+    initialize = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "sdk", "version": "1"},
+        },
+    }
+    accept = {"accept": "application/json, text/event-stream"}
+    held = client.create_proof_headers(token["access_token"], "POST", f"{server}/mcp")
+    stolen = {"authorization": f"Bearer {token['access_token']}"}
+    for title, headers, status in (
+        ("lets the holder of the key in", held, 200),
+        ("and nobody else", stolen, 401),
+    ):
+        answer = httpx.post(f"{server}/mcp", json=initialize, headers={**headers, **accept})
+        check(f"DPoPClient: the token {title}", answer.status_code, status)
+
+
 def dpop(server):
-    """The server does not bind tokens yet: proofs are made and judged by the SDK alone."""
+    """Proofs that the SDK makes bind tokens here, and are judged by the SDK as well."""
     client = DPoPClient()
+    bound_token(server, client)
     claims = {"cnf": {"jkt": client.jkt}}
     proof = client.create_proof("POST", f"{server}/token", nonce="n-1")
     judged = verify_dpop_proof(claims, proof, "POST", f"{server}/token")
