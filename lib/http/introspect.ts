@@ -19,7 +19,10 @@ import { json } from "./json";
 import { requireOperator } from "./operator";
 
 /** Who asks: the operator, a client, or anybody in local mode. */
-type Caller = { kind: "operator" } | { kind: "client"; client: Client } | { kind: "anybody" };
+type Caller =
+  | { kind: "operator" }
+  | { kind: "client"; client: Client; instanceJkt: string | undefined }
+  | { kind: "anybody" };
 
 /** "the authorization server MUST … not include any additional information" about a token that does not count. */
 const INACTIVE = { active: false } as const;
@@ -66,7 +69,7 @@ export async function authenticateCaller(
   }
   const anonymous = !presentsCredentials(call.request, fields) && fields.client_id === undefined;
   if (anonymous && call.isLocal) return { kind: "anybody" };
-  const { client, authMethod } = await authenticateClient(ctx, call, fields);
+  const { client, authMethod, instanceJkt } = await authenticateClient(ctx, call, fields);
   // "the authorization server MUST … require some form of authorization": knowing a public client_id is none.
   if (authMethod === "none" && !call.isLocal) {
     throw new OAuthError(
@@ -74,7 +77,7 @@ export async function authenticateCaller(
       "Authenticate as a client that has a secret or a key to introspect tokens.",
     );
   }
-  return { kind: "client", client };
+  return { kind: "client", client, instanceJkt };
 }
 
 async function accessTokenAnswer(ctx: Context, call: Call, caller: Caller, token: string) {

@@ -42,13 +42,16 @@ export async function tokenCheckEndpoint(ctx: Context, call: Call): Promise<Resp
   const asked = await readJsonAs(call.request, TokenCheck);
   const clientId = caller.kind === "client" ? caller.client.clientId : asked.client_id;
   if (clientId !== asked.client_id) return json(refusal(ctx, ["Check for your own client_id only."]));
-  return json(await check(ctx, asked, await findClient(ctx, clientId)));
+  const instanceJkt = caller.kind === "client" ? caller.instanceJkt : undefined;
+  return json(await check(ctx, asked, { client: await findClient(ctx, clientId), instanceJkt }));
 }
+
+type Exchanger = { client: Client | undefined; instanceJkt: string | undefined };
 
 async function check(
   ctx: Context,
   asked: z.output<typeof TokenCheck>,
-  client: Client | undefined,
+  { client, instanceJkt }: Exchanger,
 ): Promise<Answer> {
   if (client?.status !== "active") return refusal(ctx, ["There is no active client with this client_id."]);
   if (!client.grantTypes.includes(GRANT_TYPES.tokenExchange))
@@ -56,7 +59,7 @@ async function check(
   let subject: SubjectToken | undefined;
   try {
     const scope = asked.scope ? parseScope(asked.scope) : undefined;
-    const reading = { token: asked.subject_token, client, jkt: undefined };
+    const reading = { token: asked.subject_token, client, jkt: undefined, instanceJkt };
     subject = await readSubjectToken(ctx, asked.subject_token_type, reading);
     // A key can be proven only in the exchange itself: here it is taken for held.
     const wanted = { client, audience: asked.audience, resources: [], scope, jkt: subject.boundTo };

@@ -26,13 +26,13 @@ export const tokenExchange = defineGrant({
     request_context: z.string().optional(),
   }),
 
-  async handle(ctx, { client, authMethod, params, resources, address, jkt }) {
+  async handle(ctx, { client, authMethod, params, resources, address, jkt, instanceJkt }) {
     // Whoever acts has to be who they say: knowing a client_id proves nothing.
     if (authMethod === "none") {
       throw new OAuthError("unauthorized_client", "Register a client with a secret to exchange tokens.");
     }
     const requested = requestedToken(params.requested_token_type);
-    const reading = { token: params.subject_token, client, jkt };
+    const reading = { token: params.subject_token, client, jkt, instanceJkt };
     const subject = await readSubjectToken(ctx, params.subject_token_type, reading, requested.subjects);
     const actor = `client:${client.clientId}`;
     const actorToken = await readActorToken(ctx, params, { actor, subject, jkt });

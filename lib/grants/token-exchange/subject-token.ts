@@ -62,6 +62,8 @@ export type Reading = {
   client: Client;
   /** Thumbprint of the key that the request proves to hold. */
   jkt: string | undefined;
+  /** Thumbprint of the instance of the client, where it proved to be a certain one. */
+  instanceJkt: string | undefined;
 };
 
 /** Reads one kind of subject token; throws `invalid_request` for one that does not count (RFC 8693 §2.2.2). */
@@ -154,7 +156,10 @@ export async function verified(ctx: Context, token: string, parameter: "subject_
 }
 
 /** A refresh token of the client's own: read, not used up; what is issued ends with its family. */
-export async function ownRefreshToken(ctx: Context, { token, client }: Reading): Promise<SubjectToken> {
+export async function ownRefreshToken(
+  ctx: Context,
+  { token, client, instanceJkt: instance }: Reading,
+): Promise<SubjectToken> {
   const state = await findRefreshToken(ctx, token);
   const usable =
     state?.token.clientId === client.clientId && !state.token.usedAt && isRefreshTokenLive(ctx.now(), state);
@@ -165,6 +170,14 @@ export async function ownRefreshToken(ctx: Context, { token, client }: Reading):
     );
   }
   const { userId, resource, familyId, grantId, issuedAt, expiresAt, authTime, amr, jkt } = state.token;
+  const { instanceJkt } = state.token;
+  // Exchanged or redeemed, it is of one instance (draft-ietf-oauth-attestation-based-client-auth-11 §10.3).
+  if (instanceJkt !== null && instanceJkt !== instance) {
+    throw new OAuthError(
+      "invalid_request",
+      "The subject_token is a refresh token of another instance of this client. Send one that was issued to this one.",
+    );
+  }
   const sub = `user:${userId}`;
   const left = intersectScope(state.token.scope, state.grant.scope);
   const scope = await scopeOfRole(ctx, { resource, scope: left }, state.user.role);

@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { GRANT_TYPES, TOKEN_TYPES } from "@/lib/oauth/token-types";
+import { type Attested, attestedBy, type Instance } from "@/test/support/attested";
+import { type App, refusalOf, tokensOf } from "@/test/support/client";
+import { type PublicServer, publicServer } from "@/test/support/public-server";
+import { type Partner, partner } from "@/test/support/trusted-assertions";
+
+const _LOOPBACK = "http://127.0.0.1:33418/callback";
+
+let s: PublicServer;
+beforeAll(async () => {
+  s = await publicServer();
+});
+
+describe("a refresh token of one instance of a client", () => {
+  let attester: Partner;
+  let a: Attested;
+  let app: App;
+  let resource: string;
+  let own: Instance;
+  let other: Instance;
+  let refreshToken: string;
+
+  beforeAll(async () => {
+    attester = await partner(s, ["client_auth"]);
+    a = attestedBy(s, attester);
+    resource = await s.createResource(["read"]);
+    app = await s.createApp({
+      token_endpoint_auth_method: "attest_jwt_client_auth",
+      grant_types: ["authorization_code", "refresh_token", GRANT_TYPES.tokenExchange],
+    });
+    [own, other] = [await a.newInstance(), await a.newInstance()];
+    const { code, verifier } = await s.c.codeFor(app, { resource });
+    const fields = { grant_type: "authorization_code", code, code_verifier: verifier };
+    const redeemed = await s.c.form("/token", fields, await a.headersOf(app, own));
+    refreshToken = (await tokensOf(redeemed)).refresh_token;
+  });
+  afterAll(() => attester.close());
+
+  const exchange = async (instance: Instance, more = {}) => {
+    const subject = { subject_token: refreshToken, subject_token_type: TOKEN_TYPES.refreshToken };
+    const fields = { grant_type: GRANT_TYPES.tokenExchange, ...subject, ...more };
+    return s.c.form("/token", fields, await a.headersOf(app, instance));
+  };
+  const check = async (instance: Instance) => {
+    const asked = { subject_token: refreshToken, subject_token_type: TOKEN_TYPES.refreshToken };
+    const headers = await a.headersOf(app, instance);
+    return (await s.c.json("/token/check", { ...asked, client_id: app.clientId }, headers)).json();
+  };
+
+  it.each([
+    ["a token", {}],
+    ["an ID-JAG", { requested_token_type: TOKEN_TYPES.idJag, audience: "https://other.example" }],
+  ])("is exchanged by no other instance, for %s", async (_, more) => {
+    expect(await refusalOf(await exchange(other, more))).toEqual({
+      status: 400,
+      error: "invalid_request",
+    });
+  });
+
+  it("is exchanged by its own, and a check says which", async () => {
+    expect((await exchange(own)).status).toBe(200);
+    expect([(await check(own)).allowed, (await check(other)).allowed]).toEqual([true, false]);
+  });
+});
