@@ -7,6 +7,7 @@ import { columnsOf, someRedirectUris, takesSecret } from "./client-rows";
 import { type Client, findClient, forgetClients, lockClient, removeClient, updateClient } from "./clients";
 import { record } from "./events";
 import { revokeGrantsOf } from "./grants";
+import { endBoundRefreshTokens } from "./refresh-tokens";
 import { forgetRevocationFeed } from "./revocation-feed";
 import { revokeTokens } from "./tokens";
 
@@ -58,6 +59,7 @@ export async function replaceRegistration(
       scope: scope === null ? null : [...scope],
     });
     if (!client) throw new Error("a locked client is there");
+    await endWhatKeysProved(tx, before, client);
     await record(tx, {
       ...{ type: "client.updated", actor: `client:${clientId}`, subject: `client:${clientId}`, clientId },
       data: {
@@ -73,6 +75,13 @@ export async function replaceRegistration(
   forgetClients(ctx, [clientId]);
   return replaced;
 }
+
+/** A public client that gives itself another credential: what its key alone proved to be its own ends (RFC 9449 §5). */
+async function endWhatKeysProved(tx: Context, before: Client, client: Client): Promise<void> {
+  if (isPublic(before) && !isPublic(client)) await endBoundRefreshTokens(tx, client.clientId);
+}
+
+const isPublic = ({ tokenEndpointAuthMethod }: Client): boolean => tokenEndpointAuthMethod === "none";
 
 function checkSecret({ secretHash }: Client, secret: string): void {
   // "the value of this field MUST match the currently issued client secret"

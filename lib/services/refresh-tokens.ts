@@ -1,4 +1,4 @@
-import { and, eq, isNotNull, isNull, lt } from "drizzle-orm";
+import { and, eq, inArray, isNotNull, isNull, lt } from "drizzle-orm";
 import { clients } from "@/db/schema/clients";
 import { grants } from "@/db/schema/grants";
 import { refreshTokens, tokenFamilies } from "@/db/schema/tokens";
@@ -85,6 +85,23 @@ export async function consumeRefreshToken(
     .where(and(eq(refreshTokens.tokenHash, tokenHash), isNull(refreshTokens.usedAt)))
     .returning({ tokenHash: refreshTokens.tokenHash });
   return used.length > 0;
+}
+
+/**
+ * Ends the refresh tokens of a client that are bound to a key, within the caller's transaction. Of a public client the
+ * key is all that proves whose they are (RFC 9449 §5), and a secret that it gives itself does not take its place.
+ */
+export async function endBoundRefreshTokens(tx: Context, clientId: string): Promise<void> {
+  const { familyId, jkt, revokedAt } = refreshTokens;
+  // By family: there is an index for that.
+  const families = tx.db
+    .select({ id: tokenFamilies.id })
+    .from(tokenFamilies)
+    .where(eq(tokenFamilies.clientId, clientId));
+  await tx.db
+    .update(refreshTokens)
+    .set({ revokedAt: tx.now() })
+    .where(and(inArray(familyId, families), isNotNull(jkt), isNull(revokedAt)));
 }
 
 /** Erases answers kept for an overlap that is over, and tokens a day after they ended. */

@@ -2,10 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GRANT_TYPES, TOKEN_TYPES } from "@/lib/oauth/token-types";
 import { type Attested, attestedBy, type Instance } from "@/test/support/attested";
 import { type App, refusalOf, tokensOf } from "@/test/support/client";
+import { keyHolder } from "@/test/support/dpop";
 import { type PublicServer, publicServer } from "@/test/support/public-server";
 import { type Partner, partner } from "@/test/support/trusted-assertions";
 
-const _LOOPBACK = "http://127.0.0.1:33418/callback";
+const LOOPBACK = "http://127.0.0.1:33418/callback";
 
 let s: PublicServer;
 beforeAll(async () => {
@@ -61,5 +62,35 @@ describe("a refresh token of one instance of a client", () => {
   it("is exchanged by its own, and a check says which", async () => {
     expect((await exchange(own)).status).toBe(200);
     expect([(await check(own)).allowed, (await check(other)).allowed]).toEqual([true, false]);
+  });
+});
+
+describe("what the token of a registration is no key to (RFC 7592)", () => {
+  type Registered = { client_id: string; registration_access_token: string };
+
+  const register = async (metadata: object, headers = {}): Promise<Registered> => {
+    const response = await s.c.json("/register", { redirect_uris: [LOOPBACK], ...metadata }, headers);
+    expect(response.status).toBe(201);
+    return response.json();
+  };
+  const replace = ({ client_id, registration_access_token: token }: Registered, metadata: object) =>
+    s.c.json(
+      `/register/${client_id}`,
+      { client_id, redirect_uris: [LOOPBACK], ...metadata },
+      { authorization: `Bearer ${token}` },
+      "PUT",
+    );
+
+  it("a refresh token that is bound to the key of a public client", async () => {
+    const registered = await register({ token_endpoint_auth_method: "none" });
+    const app: App = { clientId: registered.client_id, redirectUri: LOOPBACK };
+    const [holder, thief] = [await keyHolder(s), await keyHolder(s)];
+    const { refresh_token } = await holder.tokensFor(app);
+    const replaced = await replace(registered, { token_endpoint_auth_method: "client_secret_basic" });
+    const { client_secret: secret } = await replaced.json();
+    expect(await refusalOf(await thief.refresh({ ...app, secret }, refresh_token))).toEqual({
+      status: 400,
+      error: "invalid_grant",
+    });
   });
 });
