@@ -1,6 +1,7 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { bearerChallenge } from "@/lib/oauth/challenge";
+import type { ClientMetadata } from "@/lib/oauth/client-metadata";
 import { openIdMembers } from "@/lib/oauth/openid-registration";
 import {
   findRegistration,
@@ -38,6 +39,7 @@ export async function replaceRegistrationEndpoint(ctx: Context, call: Call): Pro
     throw invalid("Send spiffe_id as it is registered: which workloads are this client, an operator says.");
   if (asked.stranger !== undefined) throw new OAuthError("invalid_redirect_uri", asked.stranger);
   const { metadata } = asked;
+  checkWorkload(before, metadata);
   const scope = isOpen(ctx, call) ? asked.scope : scopeWithin(before, asked);
   const named = { clientId, registrationToken, address: call.address };
   const replaced = await replaceRegistration(ctx, { ...named, metadata, scope, secret });
@@ -45,6 +47,15 @@ export async function replaceRegistrationEndpoint(ctx: Context, call: Call): Pro
   const { client, clientSecret } = replaced;
   const registered = registrationOf(ctx, client, { registrationToken, clientSecret });
   return json({ ...registered, ...openIdMembers(body, ctx.settings) });
+}
+
+/** Which workloads are whose, no client says of itself: an operator did, at registration. */
+function checkWorkload(before: Client, { tokenEndpointAuthMethod: method, spiffeId }: ClientMetadata): void {
+  if (method !== "spiffe_jwt") return;
+  if (before.tokenEndpointAuthMethod === method && before.spiffeId === spiffeId) return;
+  throw invalid(
+    "Ask the operator of this server: spiffe_jwt and spiffe_id are not the client's own to change.",
+  );
 }
 
 /** Grants for which people are asked. */

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GRANT_TYPES, TOKEN_TYPES } from "@/lib/oauth/token-types";
 import { type Attested, attestedBy, type Instance } from "@/test/support/attested";
 import { type App, refusalOf, tokensOf } from "@/test/support/client";
+import { unchanged } from "@/test/support/digest";
 import { keyHolder } from "@/test/support/dpop";
 import { type PublicServer, publicServer } from "@/test/support/public-server";
 import { type Partner, partner } from "@/test/support/trusted-assertions";
@@ -92,5 +93,16 @@ describe("what the token of a registration is no key to (RFC 7592)", () => {
       status: 400,
       error: "invalid_grant",
     });
+  });
+
+  it("another workload than an operator said", async () => {
+    const metadata = (spiffe_id: string) => ({ token_endpoint_auth_method: "spiffe_jwt", spiffe_id });
+    const plain = await register({}, s.operator);
+    const workload = await register(metadata("spiffe://prod.example/a"), s.operator);
+    for (const registered of [plain, workload]) {
+      const answer = await unchanged(s.t, () => replace(registered, metadata("spiffe://prod.example/b")));
+      expect(await refusalOf(answer)).toEqual({ status: 400, error: "invalid_client_metadata" });
+    }
+    expect((await replace(workload, metadata("spiffe://prod.example/a"))).status).toBe(200);
   });
 });
