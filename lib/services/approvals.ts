@@ -3,6 +3,7 @@ import { approvals, type ClientSnapshot, type StoredAuthorizationRequest } from 
 import { type Context, inTransaction } from "@/lib/context";
 import { hashSecret, newOpaqueId } from "@/lib/ids";
 import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
+import { isIdentityScope } from "@/lib/oauth/identity-scope";
 import { createCode } from "./authorization-codes";
 import type { Client } from "./clients";
 import { type Event, record } from "./events";
@@ -163,7 +164,7 @@ async function approve(
   const grant = await extendGrant(tx, { userId: user.id, clientId, resource }, allow);
   // The grant's own scopes come along, so that an app that asked only for what it lacked keeps the rest (Q33);
   // the page showed them. What the person's role no longer allows stays behind.
-  const standing = isInDetailOnly(request) ? [] : grant.scope;
+  const standing = isInDetailOnly(request) ? allow : grant.scope;
   const scope = [...(await scopeOfRole(tx, { resource, scope: standing }, user.role))];
   await tx.db.update(approvals).set({ grantId: grant.id }).where(eq(approvals.id, id));
   const code = await createCode(tx, {
@@ -192,9 +193,12 @@ async function approve(
   return { outcome: "approved", approval, code };
 }
 
-/** A request for details and no scope is for them and nothing else: what was allowed before stays where it is. */
+/**
+ * A request for details and no scope is for them and nothing else, beside who the person is: what was allowed before
+ * stays where it is.
+ */
 export const isInDetailOnly = ({ scope, authorizationDetails }: StoredAuthorizationRequest): boolean =>
-  authorizationDetails !== undefined && scope.length === 0;
+  authorizationDetails !== undefined && scope.every(isIdentityScope);
 
 /** The trail tells what was agreed to; the token that comes of it is told with every detail. */
 const summary = (details: readonly AuthorizationDetail[]) => ({

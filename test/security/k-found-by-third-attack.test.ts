@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GRANT_TYPES, TOKEN_TYPES } from "@/lib/oauth/token-types";
 import { type Attested, attestedBy, type Instance } from "@/test/support/attested";
-import { type App, refusalOf, tokensOf } from "@/test/support/client";
+import { type App, newBrowser, refusalOf, tokensOf } from "@/test/support/client";
 import { unchanged } from "@/test/support/digest";
 import { keyHolder } from "@/test/support/dpop";
 import { type PublicServer, publicServer } from "@/test/support/public-server";
@@ -104,5 +104,20 @@ describe("what the token of a registration is no key to (RFC 7592)", () => {
       expect(await refusalOf(answer)).toEqual({ status: 400, error: "invalid_client_metadata" });
     }
     expect((await replace(workload, metadata("spiffe://prod.example/a"))).status).toBe(200);
+  });
+});
+
+describe("details beside a sign-in", () => {
+  it("bring along nothing that was allowed before (RFC 9396 §3.1)", async () => {
+    const type = { type: "note", words: "Write one note", schema: { type: "object", properties: {} } };
+    const resource = await s.createResource(["read", "write"], { authorization_details_types: [type] });
+    const app = await s.createApp();
+    const by = { person: await s.c.signIn(), browser: newBrowser() };
+    expect((await s.c.tokensFor(app, { resource, scope: "read write" }, by)).scope).toBe("read write");
+    const details = { resource, authorization_details: JSON.stringify([{ type: "note" }]) };
+    const scopes = [];
+    for (const scope of [undefined, "openid", "openid email"])
+      scopes.push((await s.c.tokensFor(app, { ...details, scope }, by)).scope);
+    expect(scopes).toEqual(["", "openid", "openid email"]);
   });
 });

@@ -80,7 +80,7 @@ async function askedScopes(
   const { id: userId, role } = by.user;
   const standing = await findStandingGrant(ctx, { userId, clientId, resource: request.resource });
   // What stands comes along with the answer, so it is shown even where the app did not ask for it this time.
-  const all = isInDetailOnly(request) ? [] : unionScope(request.scope, standing?.scope ?? []);
+  const all = isInDetailOnly(request) ? request.scope : unionScope(request.scope, standing?.scope ?? []);
   const grantable = await scopeOfRole(ctx, { resource: request.resource, scope: all }, role);
   return grantable.map((name) => ({
     ...scopeInWords(target, name),
