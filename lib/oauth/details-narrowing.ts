@@ -30,7 +30,7 @@ function coversValue(schema: DetailSchema, held: unknown, asked: unknown): boole
   if (asked === undefined) return false;
   switch (narrowing) {
     case "subset":
-      return listOf(asked).every((item) => listOf(held).includes(item));
+      return isPart(listOf(asked), listOf(held));
     case "at_most":
       return compare(schema, asked, held) <= 0;
     case "at_least":
@@ -41,6 +41,12 @@ function coversValue(schema: DetailSchema, held: unknown, asked: unknown): boole
 /** An object that is absent says no more than an empty one. */
 const membersOf = (value: unknown): Members => Object(value ?? {}) as Members;
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+
+/** Whether the items of one list are among those of another, as often as they stand there and no oftener. */
+function isPart(part: readonly unknown[], whole: readonly unknown[]): boolean {
+  const timesIn = (list: readonly unknown[], item: unknown) => list.filter((one) => one === item).length;
+  return part.every((item) => timesIn(part, item) <= timesIn(whole, item));
+}
 
 /** Below, at or above zero, as the first is less than, the same as, or more than the second. */
 function compare(schema: DetailSchema, a: unknown, b: unknown): number {
