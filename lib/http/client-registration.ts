@@ -34,9 +34,6 @@ export async function replaceRegistrationEndpoint(ctx: Context, call: Call): Pro
   const offered = [...new Set([...offeredGrants(ctx, call, "anonymous"), ...grantTypes])];
   const authMethods = OPERATOR_AUTH_METHODS;
   const asked = await readRegistration(ctx, call, { body, grantTypes: offered, authMethods, actor });
-  // A client of an operator's may be a workload, and says so again; no other becomes one.
-  if ((asked.metadata.spiffeId ?? before.spiffeId) !== before.spiffeId)
-    throw invalid("Send spiffe_id as it is registered: which workloads are this client, an operator says.");
   if (asked.stranger !== undefined) throw new OAuthError("invalid_redirect_uri", asked.stranger);
   const { metadata } = asked;
   checkWorkload(before, metadata);
@@ -49,7 +46,7 @@ export async function replaceRegistrationEndpoint(ctx: Context, call: Call): Pro
   return json({ ...registered, ...openIdMembers(body, ctx.settings) });
 }
 
-/** Which workloads are whose, no client says of itself: an operator did, at registration. */
+/** A client of an operator's may be a workload, and says so again; which workloads are whose, no client says of itself. */
 function checkWorkload(before: Client, { tokenEndpointAuthMethod: method, spiffeId }: ClientMetadata): void {
   if (method !== "spiffe_jwt") return;
   if (before.tokenEndpointAuthMethod === method && before.spiffeId === spiffeId) return;
