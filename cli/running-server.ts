@@ -48,6 +48,10 @@ async function throughServer<T>({ path, body, read }: Order<T>, inUse: DatabaseI
     method: "POST",
     headers: { "content-type": "application/json", "x-admin-key": adminApiKey },
     body: JSON.stringify(body),
+  }).catch(() => {
+    throw new CommandError(
+      `${inUse.message}\nNo server answers at ${serverUrl}: set AUTHGENT_PORT or AUTHGENT_SERVER_URL as for the running one.`,
+    );
   });
   const answer: unknown = await response.json();
   if (response.ok) return read(answer);

@@ -59,19 +59,25 @@ export function DetailChoice({ detail }: { detail: AskedDetail }) {
           <Sentence parts={detail.sentence} />
         </span>
       </label>
-      {detail.fields.length > 0 && (
-        <dl className="members" id={members}>
-          {detail.fields.map(({ place, label, value }) => (
-            <div key={place}>
-              <dt>{label}</dt>
-              <dd>
-                <ClientText text={value} max={LONGEST} />
-              </dd>
-            </div>
-          ))}
-        </dl>
-      )}
+      <DetailMembers id={members} fields={detail.fields} />
     </>
+  );
+}
+
+/** What the sentence of a detail does not say. */
+export function DetailMembers({ id, fields }: { id?: string } & Pick<Detail, "fields">) {
+  if (fields.length === 0) return null;
+  return (
+    <dl className="members" id={id}>
+      {fields.map(({ place, label, value }) => (
+        <div key={place}>
+          <dt>{label}</dt>
+          <dd>
+            <ClientText text={value} max={LONGEST} />
+          </dd>
+        </div>
+      ))}
+    </dl>
   );
 }
 

@@ -26,6 +26,6 @@ export function Moment({ at, now }: { at: Date; now: Date }) {
 export function distance(at: Date, now: Date): string {
   const seconds = (at.getTime() - now.getTime()) / 1000;
   const step = UNITS.find((candidate) => Math.abs(seconds) >= candidate.seconds);
-  if (step) return relative.format(Math.trunc(seconds / step.seconds), step.unit);
+  if (step) return relative.format(Math.round(seconds / step.seconds), step.unit);
   return seconds > 0 ? "in less than a minute" : "just now";
 }

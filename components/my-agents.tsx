@@ -1,5 +1,5 @@
 import { ClientText } from "@/components/client-text";
-import { type Detail, Sentence } from "@/components/details";
+import { type Detail, DetailMembers, Sentence } from "@/components/details";
 import { distance, Moment } from "@/components/moment";
 import { type Scope, ScopeChoices, TechnicalNames } from "@/components/scopes";
 import { type Verification, VerificationLine } from "@/components/verification";
@@ -24,6 +24,7 @@ export type DelegateView = {
   agent: string;
   place: string;
   scopes: readonly string[];
+  details: readonly Detail[];
   until: Date;
 };
 
@@ -122,10 +123,11 @@ function Grant({ grant, view }: { grant: GrantView; view: MyAgentsView }) {
                   {risk === "high" && <span className="danger"> (high risk)</span>}
                 </li>
               ))}
-              {grant.details.map(({ key, sentence, risk }) => (
+              {grant.details.map(({ key, sentence, fields, risk }) => (
                 <li key={key}>
                   <Sentence parts={sentence} />
                   {risk === "high" && <span className="danger"> (high risk)</span>}
+                  <DetailMembers fields={fields} />
                 </li>
               ))}
               {grant.scopes.length + grant.details.length === 0 && <li>Nothing now</li>}
@@ -169,14 +171,21 @@ function Delegates({ delegates, now }: { delegates: readonly DelegateView[]; now
       <dt className="side">Passed on to</dt>
       <dd>
         <ul className="words">
-          {delegates.map(({ key, agent, place, scopes, until }) => (
+          {delegates.map(({ key, agent, place, scopes, details, until }) => (
             <li key={key}>
               <strong>
                 <ClientText text={agent} />
               </strong>{" "}
               with <ClientText text={place} />
+              {details.map(({ key, sentence, fields }) => (
+                <div key={key}>
+                  <Sentence parts={sentence} />
+                  <DetailMembers fields={fields} />
+                </div>
+              ))}
               <p className="aside">
-                {scopes.length > 0 ? scopes.join(", ") : "No permission of its own"}. Ends{" "}
+                {scopes.length > 0 && `${scopes.join(", ")}. `}
+                {scopes.length + details.length === 0 && "No permission of its own. "}Ends{" "}
                 <time dateTime={until.toISOString()}>{distance(until, now)}</time>.
               </p>
             </li>

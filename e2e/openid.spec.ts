@@ -76,6 +76,14 @@ test("Bob keeps his address to himself", async ({ page }) => {
   await expect(page.getByRole("main")).not.toContainText(BOB.email);
 });
 
+test("Bob says no, and is back in the app, which says so", async ({ page }) => {
+  await signIn(page, BOB);
+  await page.getByRole("button", { name: "Cancel" }).click();
+  await expect(page.getByRole("heading", { level: 1 })).toHaveText("Minutes");
+  await expect(page.getByRole("status")).toContainText("You are not signed in");
+  await expect(page.getByRole("button", { name: "Sign in with Authgent" })).toBeVisible();
+});
+
 type Minutes = { url: string; stop(): Promise<void> };
 
 /** Registers and starts examples/next-auth as its README says, and waits until its pages are compiled. */

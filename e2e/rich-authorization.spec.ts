@@ -149,11 +149,12 @@ test("whatever an app writes is text: no markup, nothing cut, the buttons where 
 });
 
 test("my agents tell what an app holds in detail, and stopping it ends that", async ({ page }) => {
-  await allow(page, await ask([pay(40, { creditor: "Initech" })]), app.name);
+  await allow(page, await ask([pay(40, { creditor: "Initech", reference: "Order 7" })]), app.name);
   const body = await redeemed(page);
   await page.goto(`${server.url}/me`);
   const entry = page.getByRole("article").first();
   await expect(entry).toContainText("Pay up to 40 EUR to Initech");
+  await expect(entry.locator("dl.members dd").filter({ hasText: /^Order 7$/ })).toHaveCount(1);
   await expectAccessible(page);
   await entry.getByRole("button", { name: "Stop Bookkeeper" }).click();
   await expect(page.getByRole("status")).toHaveText("Stopped. It gets nothing new from now on.");

@@ -21,12 +21,19 @@ const {
   },
 }).values;
 
-/** The members of an answer; throws the error that it is instead. */
+function stop(sentence) {
+  console.error(sentence);
+  process.exit(1);
+}
+
+/** The members of an answer; ends with the error that it is instead. */
 async function ask(url, init) {
-  const answer = await fetch(url, init);
+  const answer = await fetch(url, init).catch(() =>
+    stop(`Nothing answers at ${url}. Start the server, or name it with --server.`),
+  );
   const body = await answer.json();
   if (answer.ok) return body;
-  throw new Error(`${url} answers ${answer.status}: ${body.error_description ?? body.error}`);
+  return stop(`${url} answers ${answer.status}: ${body.error_description ?? body.error}`);
 }
 
 const server = await ask(new URL("/.well-known/oauth-authorization-server", origin));
@@ -76,8 +83,8 @@ const answer = await new Promise((resolve) => {
 });
 listener.close();
 // Checked before anything else is believed (RFC 9207 §2.4).
-if (answer.get("iss") !== server.issuer) throw new Error("The answer comes from another server.");
-if (!answer.has("code")) throw new Error(answer.get("error_description") ?? answer.get("error"));
+if (answer.get("iss") !== server.issuer) stop("The answer comes from another server.");
+if (!answer.has("code")) stop(answer.get("error_description") ?? answer.get("error"));
 
 const tokens = await ask(server.token_endpoint, {
   method: "POST",
@@ -90,6 +97,5 @@ const tokens = await ask(server.token_endpoint, {
   }),
 });
 const token = wantsIdToken ? tokens.id_token : tokens.access_token;
-if (!token)
-  throw new Error("There is no ID token. Ask with --scope openid, and let the app know who you are.");
+if (!token) stop("There is no ID token. Ask with --scope openid, and let the app know who you are.");
 console.log(token);

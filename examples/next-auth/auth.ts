@@ -7,4 +7,6 @@ import NextAuth from "next-auth";
  */
 export const { auth, handlers, signIn, signOut } = NextAuth({
   providers: [{ id: "authgent", name: "Authgent", type: "oidc", checks: ["pkce", "state", "nonce"] }],
+  // Whoever does not allow the app comes back to where they were, not to a page that Auth.js has for it.
+  pages: { signIn: "/", error: "/" },
 });

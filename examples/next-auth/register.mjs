@@ -12,13 +12,19 @@ const response = await fetch(`${ISSUER}/register`, {
     token_endpoint_auth_method: "client_secret_basic",
     scope: "openid profile email",
   }),
-});
+}).catch(() =>
+  stop(`Nothing answers at ${ISSUER}. Start Authgent with npm start, or set ISSUER to its address.`),
+);
 const client = await response.json();
-if (response.status !== 201)
-  throw new Error(`${ISSUER} did not register this app: ${client.error_description}`);
+if (response.status !== 201) stop(`${ISSUER} did not register this app: ${client.error_description}`);
 
 console.log(`AUTH_AUTHGENT_ISSUER=${ISSUER}
 AUTH_AUTHGENT_ID=${client.client_id}
 AUTH_AUTHGENT_SECRET=${client.client_secret}
 AUTH_URL=${APP_URL}
 AUTH_SECRET=${randomBytes(32).toString("base64url")}`);
+
+function stop(sentence) {
+  console.error(sentence);
+  process.exit(1);
+}

@@ -1,7 +1,10 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { connect } from "@/test/support/client";
 import { type TestContext, testContext } from "@/test/support/context";
 import { delegation, type TestAgent } from "@/test/support/delegation";
+import { PAYMENT, param, pay } from "@/test/support/details-types";
+import { publicServer } from "@/test/support/public-server";
 import { listDelegates } from "./delegates";
 import { listGrants } from "./grants";
 import { stop } from "./kill-switch";
@@ -62,5 +65,37 @@ describe("whom an app handed work on to", () => {
     t.advance(301);
     expect(await delegates()).toEqual([]);
     expect(await listDelegates(t.ctx, [])).toEqual(new Map());
+  });
+
+  it("is told with the details of all tokens that live, each once", async () => {
+    const s = await publicServer();
+    const bank = await s.createResource(["read"], { authorization_details_types: [PAYMENT] });
+    const app = await s.createApp({});
+    const service = await s.createService({
+      grant_types: [GRANT_TYPES.tokenExchange],
+      scope: "read",
+      allowed_resources: [bank],
+    });
+    const person = await s.c.signIn();
+    const { access_token } = await s.c.tokensFor(
+      app,
+      { resource: bank, scope: "read", authorization_details: param(pay(40, { reference: "Order 7" })) },
+      { person },
+    );
+    const passOn = async (...details: readonly unknown[]) => {
+      const fields = { authorization_details: param(...details) };
+      expect((await delegation(s.c).exchange(service, access_token, fields)).status).toBe(200);
+    };
+    const [overview] = await listGrants(s.t.ctx, person.user.id);
+    const id = overview?.grant.id ?? "";
+    const told = async () => (await listDelegates(s.t.ctx, [id])).get(id)?.map(({ details }) => details);
+
+    const [large, small] = [25, 5].map((value) => pay(value, { reference: "Order 7" }));
+    await passOn(large);
+    await passOn(small);
+    await passOn(large);
+    await passOn();
+    expect(await told()).toEqual([expect.arrayContaining([large, small])]);
+    expect((await told())?.[0]).toHaveLength(2);
   });
 });

@@ -66,6 +66,12 @@ type Held = { delegates: readonly Delegate[]; details: readonly AuthorizationDet
 function toGrant(overview: GrantOverview, { delegates, details }: Held): GrantView {
   const { grant, client, resource } = overview;
   const kind = client?.kind ?? "dynamic";
+  const { aliases = [], authorizationDetailsTypes: types = [] } = resource ?? {};
+  const inWords = (said: readonly AuthorizationDetail[]) =>
+    said.flatMap(
+      (detail, index) =>
+        detailAsShown({ resource: grant.resource, aliases, types }, detail, `${index}`) ?? [],
+    );
   return {
     id: grant.id,
     app: nameOf(overview),
@@ -76,17 +82,15 @@ function toGrant(overview: GrantOverview, { delegates, details }: Held): GrantVi
     }),
     resource: resourceOf(overview),
     scopes: grant.scope.map((name) => scopeInWords({ scopes: resource?.scopes ?? [] }, name)),
-    details: details.flatMap((detail, index) => {
-      const { aliases = [], authorizationDetailsTypes: types = [] } = resource ?? {};
-      return detailAsShown({ resource: grant.resource, aliases, types }, detail, `${index}`) ?? [];
-    }),
+    details: inWords(details),
     since: grant.createdAt,
     lastUsedAt: grant.lastUsedAt ?? undefined,
-    delegates: delegates.map(({ clientId, name, place, scope, until }) => ({
+    delegates: delegates.map(({ clientId, name, place, scope, details: passedOn, until }) => ({
       key: `${clientId} ${place}`,
       agent: name,
       place,
       scopes: scope.map((each) => scopeInWords({ scopes: resource?.scopes ?? [] }, each).description),
+      details: inWords(passedOn),
       until,
     })),
   };

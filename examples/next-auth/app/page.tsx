@@ -1,12 +1,14 @@
 import { auth, signIn, signOut } from "../auth";
 
 /** Who is signed in, as Authgent's ID token says. */
-export default async function Page() {
+export default async function Page({ searchParams }: { searchParams: Promise<{ error?: string }> }) {
   const session = await auth();
+  const { error } = await searchParams;
   if (!session?.user) {
     return (
       <main>
         <h1>Minutes</h1>
+        {error && <p role="status">You are not signed in: Authgent did not let this app know who you are.</p>}
         <form action={enter}>
           <button type="submit">Sign in with Authgent</button>
         </form>
