@@ -6,6 +6,8 @@ import { type RunningServer, startServer } from "./support/server";
 import { expectAccessible, watch } from "./support/watch";
 
 const OPERATOR_KEY = "operator-key-for-tests-only";
+const operator = { "content-type": "application/json", "x-admin-key": OPERATOR_KEY };
+const TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
 const BANK = "https://bank.example.com/v1";
 
 /** The payment starts ticked here, the tool does not. */
@@ -22,7 +24,7 @@ test.beforeAll(async () => {
   server = await startServer({ env: { ...ADMIN_ENV, AUTHGENT_ADMIN_API_KEY: OPERATOR_KEY } });
   const response = await fetch(`${server.url}/resources`, {
     method: "POST",
-    headers: { "content-type": "application/json", "x-admin-key": OPERATOR_KEY },
+    headers: operator,
     body: JSON.stringify({
       resource: BANK,
       name: "Example Bank",
@@ -56,6 +58,33 @@ const redeemed = async (page: Page) => {
   await page.waitForURL(/\/callback\?/);
   return (await app.redeem(server.url, new URL(page.url()))).body;
 };
+
+/** What an app holds, handed on to a client that the operator lets use the bank. */
+async function passOn(token: string, detail: object) {
+  const registered = await fetch(`${server.url}/clients`, {
+    method: "POST",
+    headers: operator,
+    body: JSON.stringify({
+      client_name: "Shopper",
+      token_endpoint_auth_method: "client_secret_post",
+      grant_types: [TOKEN_EXCHANGE],
+      allowed_resources: [BANK],
+    }),
+  });
+  const { client_id, client_secret } = await registered.json();
+  const exchanged = await fetch(`${server.url}/token`, {
+    method: "POST",
+    body: new URLSearchParams({
+      client_id,
+      client_secret,
+      grant_type: TOKEN_EXCHANGE,
+      subject_token: token,
+      subject_token_type: "urn:ietf:params:oauth:token-type:access_token",
+      authorization_details: JSON.stringify([detail]),
+    }),
+  });
+  expect(exchanged.status).toBe(200);
+}
 
 test("Ada reads what would be paid to whom, unticks one of two, and the app gets the other", async ({
   page,
@@ -148,13 +177,20 @@ test("whatever an app writes is text: no markup, nothing cut, the buttons where 
   await expectAccessible(page);
 });
 
-test("my agents tell what an app holds in detail, and stopping it ends that", async ({ page }) => {
+test("my agents tell what an app holds and passed on in detail, and stopping it ends that", async ({
+  page,
+}, testInfo) => {
   await allow(page, await ask([pay(40, { creditor: "Initech", reference: "Order 7" })]), app.name);
   const body = await redeemed(page);
+  await passOn(String(body.access_token), pay(25, { creditor: "Initech", reference: "Order 7" }));
   await page.goto(`${server.url}/me`);
   const entry = page.getByRole("article").first();
   await expect(entry).toContainText("Pay up to 40 EUR to Initech");
-  await expect(entry.locator("dl.members dd").filter({ hasText: /^Order 7$/ })).toHaveCount(1);
+  await expect(entry).toContainText("Shopper with Example Bank");
+  await expect(entry).toContainText("Pay up to 25 EUR to Initech");
+  await expect(entry).not.toContainText("No permission of its own");
+  await expect(entry.locator("dl.members dd").filter({ hasText: /^Order 7$/ })).toHaveCount(2);
+  await page.screenshot({ path: testInfo.outputPath("my-agents.png"), fullPage: true });
   await expectAccessible(page);
   await entry.getByRole("button", { name: "Stop Bookkeeper" }).click();
   await expect(page.getByRole("status")).toHaveText("Stopped. It gets nothing new from now on.");
