@@ -52,7 +52,8 @@ export const SignedAssertion = z
       clientDataJson: response.clientDataJSON,
       authenticatorData: response.authenticatorData,
       signature: response.signature,
-      userHandle: response.userHandle ?? undefined,
+      // Keys of before passkeys say none, in as many ways as there are browsers.
+      userHandle: response.userHandle || undefined,
     }),
   );
 

@@ -157,12 +157,7 @@ function requireSound(jwk: PasskeyJwk): void {
   }
 }
 
-const notVerified = (reason: string, cause?: unknown): OAuthError =>
-  new OAuthError(
-    "invalid_request",
-    "This passkey could not be verified. Try again, or use another device or key.",
-    {
-      reason,
-      cause,
-    },
-  );
+function notVerified(reason: string, cause?: unknown): OAuthError {
+  const description = "This passkey could not be verified. Try again, or use another device or key.";
+  return new OAuthError("invalid_request", description, { reason, cause });
+}

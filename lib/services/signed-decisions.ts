@@ -41,9 +41,9 @@ const decisionOf = (
   { by }: Pick<Person, "by">,
   question: Question,
 ): Decision => ({
+  ...question,
   issuer: settings.serverUrl,
   user: `user:${by.user.id}`,
-  ...question,
 });
 
 /** The digest of what a page shows, base64url, for the page to carry: it asks for options with it. */
@@ -96,8 +96,6 @@ export type Assertion = {
   userHandle?: string | undefined;
 };
 
-type Answered = { question: Question; assertion: Assertion; credentialId?: string | undefined };
-
 /**
  * Verifies that a person signed this answer to this question with a passkey of theirs, uses the challenge up, and
  * returns the proof to keep with the decision (WebAuthn Level 3 §7.2). What `verifyProofOffline` would not believe
@@ -106,10 +104,10 @@ type Answered = { question: Question; assertion: Assertion; credentialId?: strin
 export async function verifyDecisionAssertion(
   ctx: Context,
   person: Person,
-  { question, assertion, credentialId: only }: Answered,
+  { question, assertion }: { question: Question; assertion: Assertion },
 ): Promise<DecisionProof> {
   const decision = decisionOf(ctx, person, question);
-  const passkey = await findSigner(ctx, person, assertion, only);
+  const passkey = await findSigner(ctx, person, assertion);
   const use = checkChallenge(ctx, person, { assertion, digest: decisionDigest(decision) });
   await verifyWithLibrary(ctx, passkey, assertion);
   const proof = await proofOf(decision, passkey, assertion);
@@ -123,18 +121,17 @@ export async function verifyDecisionAssertion(
   return proof;
 }
 
-/** §7.2 steps 5 and 6. */
+/** §7.2 step 6; step 5 is the digest's: where one passkey is asked for, the question names it. */
 async function findSigner(
   ctx: Context,
   { by }: Person,
   { id, userHandle: handle }: Assertion,
-  only: string | undefined,
 ): Promise<Passkey> {
   const passkey = await findPasskey(ctx, { userId: by.user.id, credentialId: id });
-  if (!passkey || (only !== undefined && only !== id))
+  if (!passkey)
     throw new OAuthError(
       "invalid_request",
-      "This is not the passkey that was asked for. Use one of yours on this server.",
+      "This passkey is not one of yours here. Use one that your page lists.",
     );
   if (handle !== undefined && handle !== Buffer.from(userHandle(by.user.id)).toString("base64url"))
     throw notVerified("the user handle is another person's");
@@ -203,12 +200,7 @@ async function proofOf(decision: Decision, passkey: Passkey, assertion: Assertio
   });
 }
 
-const notVerified = (reason: string, cause?: unknown): OAuthError =>
-  new OAuthError(
-    "invalid_request",
-    "This signature could not be verified. Load the page again, and sign anew.",
-    {
-      reason,
-      cause,
-    },
-  );
+function notVerified(reason: string, cause?: unknown): OAuthError {
+  const description = "This signature could not be verified. Load the page again, and sign anew.";
+  return new OAuthError("invalid_request", description, { reason, cause });
+}

@@ -74,11 +74,7 @@ const bindingOf = ({ by, browser }: Person, purpose: string): string =>
   JSON.stringify([by.session.idHash, hashSecret(browser), purpose]);
 
 /** The refusal of a challenge that is not ours, not this person's, or too old. */
-export const staleChallenge = (reason: string): OAuthError =>
-  new OAuthError(
-    "invalid_request",
-    "This took too long, or the page has changed since. Load it again and repeat.",
-    {
-      reason,
-    },
-  );
+export function staleChallenge(reason: string): OAuthError {
+  const description = "This took too long, or the page has changed since. Load it again and repeat.";
+  return new OAuthError("invalid_request", description, { reason });
+}

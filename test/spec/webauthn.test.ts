@@ -198,7 +198,8 @@ describe("WebAuthn Level 3: verifying an authentication assertion", () => {
 
   it("§7.2 step 6: the user handle is the person's, where there is one", async () => {
     const handleOf = ({ person }: Visitor) => Buffer.from(person.user.id).toString("base64url");
-    expect((await p.tryIt(ada, hers, { userHandle: handleOf(ada) })).status).toBe(200);
+    for (const userHandle of [handleOf(ada), ""])
+      expect((await p.tryIt(ada, hers, { userHandle })).status).toBe(200);
     const foreign = { userHandle: handleOf(await p.visit()) };
     const signed = hers.get(await p.requestOptions(ada, hers), foreign);
     await expectRefused(() => p.sendSignature(ada, signed), /user handle/);
