@@ -37,7 +37,7 @@ const decisionStatement = ({ issuer, user, approvalId, decision, shown }: Decisi
 /** The SHA-256 of a decision's statement. */
 export const decisionDigest = (decision: Decision): Buffer => sha256(decisionStatement(decision));
 
-/** What an authenticator signs: the digest, then a nonce of the server (docs/decisions/0008). */
+/** What an authenticator signs: the digest, then a nonce of the server (docs/decisions/0009). */
 export const decisionChallenge = (digest: Buffer, nonce: Buffer): Buffer => Buffer.concat([digest, nonce]);
 
 /** The two parts of a challenge; undefined for what cannot be one. */
