@@ -66,6 +66,6 @@ const pageHeaders = (policy: string, { serverUrl }: Settings): Record<string, st
 export const config = {
   // Pages, and whatever is not there. Machines and assets do not pass here: they bring their own headers.
   matcher: [
-    "/((?!_next/|api/|\\.well-known/|oauth/|authgent\\.css$|icon\\.svg$|openapi\\.json$|(?:authorize|tokens?|register|introspect|receipts|revoke|userinfo|mcp|resources|trusted-issuers|agents|clients|kill-switch|users|logout|health|ready)(?:/|$)|approvals/|login/[^/]+$|login/link/|me/(?:grants|sessions)/|approve/[^/]+/decision$).*)",
+    "/((?!_next/|api/|\\.well-known/|oauth/|authgent\\.css$|icon\\.svg$|openapi\\.json$|(?:authorize|tokens?|register|introspect|receipts|revoke|userinfo|mcp|resources|trusted-issuers|agents|clients|kill-switch|users|logout|health|ready)(?:/|$)|approvals/|login/[^/]+$|login/link/|me/(?:grants|sessions)/|me/passkeys(?:/|$)|approve/[^/]+/decision$).*)",
   ],
 };

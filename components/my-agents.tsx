@@ -1,6 +1,7 @@
 import { ClientText } from "@/components/client-text";
 import { type Detail, DetailMembers, Sentence } from "@/components/details";
 import { distance, Moment } from "@/components/moment";
+import { Passkeys, type PasskeysView } from "@/components/passkeys";
 import { type Scope, ScopeChoices, TechnicalNames } from "@/components/scopes";
 import { type Verification, VerificationLine } from "@/components/verification";
 
@@ -47,6 +48,7 @@ export type MyAgentsView = {
   grants: readonly GrantView[];
   sessions: readonly SessionView[];
   stopped: readonly StoppedView[];
+  passkeys: PasskeysView;
   /** How long a service that does not ask this server may still let a stopped app in: "1 hour". */
   letInFor: string;
   /** What the last action did. */
@@ -71,6 +73,7 @@ export function MyAgents(view: MyAgentsView) {
       {view.grants.map((grant) => (
         <Grant key={grant.id} grant={grant} view={view} />
       ))}
+      <Passkeys view={view.passkeys} />
       <Sessions view={view} />
       {view.stopped.length > 0 && <Stopped view={view} />}
     </>

@@ -143,6 +143,7 @@ describe("a database of 0.1.0 with rows in every table, once this release has mi
     const added = Object.entries(after).filter(([name]) => !(name in tables));
     expect(Object.fromEntries(added)).toEqual({
       agents: [],
+      passkeys: [],
       pushed_requests: [],
       receipts: [],
       trusted_issuers: [],
@@ -154,7 +155,7 @@ describe("a database of 0.1.0 with rows in every table, once this release has mi
     expect(await pendingMigrations(database.db)).toEqual([]);
     expect(await migrate(database.db)).toBe(0);
     expect(await rowsOf(database.db.execute(sql`select 1 from drizzle.__drizzle_migrations`))).toHaveLength(
-      4,
+      5,
     );
   });
 

@@ -10,7 +10,8 @@ type Purpose =
   | "sign-in"
   | "pairwise"
   | "dpop-nonce"
-  | "attestation-challenge";
+  | "attestation-challenge"
+  | "passkey-challenge";
 
 /** Thrown when a sealed text cannot be opened: it was sealed with another key, or changed since. */
 export class UnsealError extends Error {

@@ -7,6 +7,7 @@ export * from "./grants";
 export * from "./installation";
 export * from "./keys";
 export * from "./limits";
+export * from "./passkeys";
 export * from "./pushed-requests";
 export * from "./receipts";
 export * from "./resources";

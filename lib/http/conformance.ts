@@ -49,6 +49,7 @@ const NAMED: Readonly<Record<string, string>> = {
   "registration-policies": "RFC 7591",
   "spiffe-client-auth": "draft-ietf-oauth-spiffe-client-auth-02",
   userinfo: "OIDC Core",
+  webauthn: "WebAuthn Level 3",
 };
 
 const bySection = (a: string, b: string): number => a.localeCompare(b, "en", { numeric: true });

@@ -10,10 +10,9 @@ import type { SignedIn } from "@/lib/services/sessions";
 import { detailsTermsAt, scopeOfRole } from "@/lib/services/targets";
 import { codeRedirect, errorRedirect, needsSignIn } from "./authorize";
 import type { Call } from "./call";
-import { isSameOrigin } from "./csrf";
 import { json, readJsonAs } from "./json";
 import { returnPage } from "./page";
-import { browserOfCall, loginPath, readPersonForm, seeOther, sessionOf } from "./session";
+import { browserOfCall, loginPath, readPersonForm, requirePerson, seeOther } from "./session";
 
 /** What the form on the page of an approval is for. */
 export const decisionPurpose = (id: string): string => `decide ${id}`;
@@ -144,17 +143,4 @@ function chosenDetails(ctx: Context, approval: Approval, places: readonly number
     "validation_failed",
     `Name in authorization_details places from 0 on: the app asked for ${all.length}.`,
   );
-}
-
-/** JSON calls with a session need no form token, but must come from our own origin (product decision D30). */
-async function requirePerson(ctx: Context, { request }: Call): Promise<SignedIn> {
-  const by = await sessionOf(ctx, request);
-  if (!by) {
-    throw new OAuthError("invalid_token", "Sign in first: this answer is a person's.", {
-      headers: { "www-authenticate": "Bearer" },
-    });
-  }
-  if (!isSameOrigin(ctx, request))
-    throw new OAuthError("forbidden", "Send this from the server's own origin.");
-  return by;
 }

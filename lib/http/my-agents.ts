@@ -38,7 +38,7 @@ export const stopSessionEndpoint = onMe((ctx, { params }, { by }) =>
 );
 
 /** A form on `/me`: done, the page comes again and says what happened. */
-function onMe(act: (ctx: Context, call: Call, form: PersonForm) => Promise<string>) {
+export function onMe(act: (ctx: Context, call: Call, form: PersonForm) => Promise<string>) {
   return async (ctx: Context, call: Call): Promise<Response> => {
     const form = await readPersonForm(ctx, call, ACCOUNT_PURPOSE);
     if (!form) return seeOther(loginPath("/me"));

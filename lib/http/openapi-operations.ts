@@ -2,6 +2,7 @@ import type { ErrorCode } from "@/lib/errors";
 import { agentOperations } from "./openapi-agents";
 import { killSwitchOperations } from "./openapi-kill-switch";
 import { managementOperations } from "./openapi-management";
+import { passkeyOperations } from "./openapi-passkeys";
 import { receiptOperations } from "./openapi-receipts";
 import type { AnswerSchema, RequestSchema } from "./openapi-schemas";
 import { tokenOperations } from "./openapi-tokens";
@@ -255,6 +256,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   "POST /me/grants/{id}/stop": { ...account, summary: "Stop an app" },
   "POST /me/grants/{id}/narrow": { ...account, form: "NarrowForm", summary: "Leave an app less" },
   "POST /me/sessions/{id}/stop": { ...account, summary: "Sign another browser out" },
+  ...passkeyOperations,
   "GET /login/link/{token}": {
     summary: "Sign in with the link that the first start printed",
     tag: "People",

@@ -6,6 +6,7 @@ import { ClientPatch, Operators } from "./clients";
 import { DecisionBody } from "./decision";
 import { agentAnswers, agentRequests } from "./openapi-agents";
 import { killSwitchAnswers, killSwitchRequests } from "./openapi-kill-switch";
+import { passkeyAnswers, passkeyRequests } from "./openapi-passkeys";
 import { NewResource, ResourcePatch } from "./resources";
 import { SecretRotation } from "./secret-rotation";
 import { TokenCheck } from "./token-check";
@@ -121,6 +122,7 @@ export const requestSchemas = {
   Decision: DecisionBody,
   ...agentRequests,
   ...killSwitchRequests,
+  ...passkeyRequests,
   TokenCheck,
   TokenToInspect,
   ConsentForm: z.object({
@@ -220,6 +222,7 @@ export const answerSchemas = {
   }),
   ...agentAnswers,
   ...killSwitchAnswers,
+  ...passkeyAnswers,
   TokenChecked: z.object({
     allowed: z.boolean(),
     effective_scopes: z.array(z.string()),

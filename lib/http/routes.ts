@@ -30,6 +30,13 @@ import { mcpEndpoint } from "./mcp";
 import { logoutEndpoint, narrowGrantEndpoint, stopGrantEndpoint, stopSessionEndpoint } from "./my-agents";
 import { openApiEndpoint } from "./openapi";
 import { parEndpoint } from "./par";
+import {
+  addPasskeyEndpoint,
+  passkeyCheckEndpoint,
+  passkeyCheckOptionsEndpoint,
+  passkeyOptionsEndpoint,
+  removePasskeyEndpoint,
+} from "./passkeys";
 import { receiptsEndpoint } from "./receipts";
 import { registerEndpoint } from "./register";
 import { createResourceEndpoint, listResourcesEndpoint, updateResourceEndpoint } from "./resources";
@@ -58,6 +65,7 @@ const discovery = {
   sameHeaders: ["cache-control", "access-control-allow-origin"],
 } as const;
 const person = { cors: false, errors: "page", bucket: "authorize" } as const;
+const personJson = { ...person, errors: "problem" } as const;
 const management = { cors: false, errors: "problem", bucket: "read" } as const;
 
 const authorize = { ...person, methods: { GET: authorizeEndpoint, POST: authorizeEndpoint } };
@@ -206,6 +214,11 @@ export const routes: readonly Route[] = [
   { path: "/me/grants/{id}/stop", ...person, methods: { POST: stopGrantEndpoint } },
   { path: "/me/grants/{id}/narrow", ...person, methods: { POST: narrowGrantEndpoint } },
   { path: "/me/sessions/{id}/stop", ...person, methods: { POST: stopSessionEndpoint } },
+  { path: "/me/passkeys/options", ...personJson, methods: { POST: passkeyOptionsEndpoint } },
+  { path: "/me/passkeys", ...personJson, methods: { POST: addPasskeyEndpoint } },
+  { path: "/me/passkeys/{id}/remove", ...person, methods: { POST: removePasskeyEndpoint } },
+  { path: "/me/passkeys/check/options", ...personJson, methods: { POST: passkeyCheckOptionsEndpoint } },
+  { path: "/me/passkeys/check", ...personJson, methods: { POST: passkeyCheckEndpoint } },
   { path: "/login/link/{token}", ...person, methods: { GET: signInLinkEndpoint } },
   { path: "/logout", ...person, methods: { POST: logoutEndpoint } },
   { path: "/openapi.json", ...discovery, methods: { GET: openApiEndpoint(() => routes) } },

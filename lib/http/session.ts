@@ -56,6 +56,22 @@ export async function readPersonForm(
   return { fields, by, browser };
 }
 
+/**
+ * The person who sends something as JSON. With a session that needs no form token, but has to come from our own origin
+ * (product decision D30).
+ */
+export async function requirePerson(ctx: Context, { request }: Call): Promise<SignedIn> {
+  const by = await sessionOf(ctx, request);
+  if (!by) {
+    throw new OAuthError("invalid_token", "Sign in first: only the person can do this.", {
+      headers: { "www-authenticate": "Bearer" },
+    });
+  }
+  if (!isSameOrigin(ctx, request))
+    throw new OAuthError("forbidden", "Send this from the server's own origin.");
+  return by;
+}
+
 /** Refuses what an old sign-in may not do any more (RFC 9470 §3). */
 export function requireFresh(ctx: Context, { session }: SignedIn, maxAge: number): void {
   if (isFresh(ctx, session, maxAge)) return;

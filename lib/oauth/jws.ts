@@ -36,7 +36,7 @@ export function parseJws(token: string, code: ErrorCode = "invalid_token"): Jws 
   const [, head, body, tail] = COMPACT.exec(token) ?? [];
   if (head === undefined || body === undefined || tail === undefined) throw refuse("not a compact JWS");
 
-  const [headerBytes, payload, signature] = [head, body, tail].map(decodeSegment);
+  const [headerBytes, payload, signature] = [head, body, tail].map(decodeBase64url);
   if (!headerBytes || !payload || !signature) throw refuse("a segment is not canonical base64url");
 
   const header = parseJson(headerBytes);
@@ -90,10 +90,10 @@ function options(alg: JwsAlgorithm, key: KeyObject) {
   return { key };
 }
 
-/** Undefined where the characters say more than the bytes do: one token has one spelling (RFC 4648 §3.5). */
-function decodeSegment(segment: string): Buffer | undefined {
-  const bytes = Buffer.from(segment, "base64url");
-  return bytes.toString("base64url") === segment ? bytes : undefined;
+/** Undefined where the characters say more than the bytes do: one value has one spelling (RFC 4648 §3.5). */
+export function decodeBase64url(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, "base64url");
+  return bytes.toString("base64url") === text ? bytes : undefined;
 }
 
 const encode = (text: string) => Buffer.from(text).toString("base64url");

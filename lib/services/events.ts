@@ -30,6 +30,8 @@ export const EVENTS = [
   "consent.refused",
   "key.created",
   "key.rotated",
+  "passkey.added",
+  "passkey.removed",
   "person.frozen",
   "person.stopped",
   "person.thawed",
@@ -63,7 +65,7 @@ export type Event = {
   type: EventType;
   /** Who acted: `user:…`, `client:…`, `operator`, `system`. */
   actor: string;
-  /** On what: `client:…`, `grant:…`, `user:…`, `token:<jti>`, `transaction:<txn>`, `key:<kid>`, `resource:<uri>`, `issuer:<iss>`. */
+  /** On what: `client:…`, `grant:…`, `user:…`, `token:<jti>`, `transaction:<txn>`, `key:<kid>`, `passkey:<credential id>`, `resource:<uri>`, `issuer:<iss>`. */
   subject?: string | undefined;
   clientId?: string | undefined;
   data?: Record<string, unknown>;

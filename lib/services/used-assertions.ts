@@ -6,7 +6,7 @@ import type { Context } from "@/lib/context";
 
 /** What is good for one use: an assertion, a proof of possession. */
 export type Use = {
-  /** Who made it; names of different kinds never meet: an issuer, `dpop <thumbprint>`, `client <client_id>`. */
+  /** Who made it; names of different kinds never meet: an issuer, `dpop <thumbprint>`, `client <client_id>`, `passkey <user id>`. */
   issuer: string;
   jti: string;
   /** When it would be refused anyway. */

@@ -3,6 +3,7 @@ import { findStandingGrant } from "@/lib/services/grants";
 import { listSessions } from "@/lib/services/sessions";
 import { type App, approvalOf, connect, newBrowser, type Person, refusalOf } from "@/test/support/client";
 import { testContext } from "@/test/support/context";
+import { CROSS_SITE } from "@/test/support/cross-site";
 import { unchanged } from "@/test/support/digest";
 import { type PublicServer, publicServer } from "@/test/support/public-server";
 
@@ -94,23 +95,7 @@ describe("153, 154: what an app says of itself", () => {
 });
 
 describe("157: a post of another site is refused", () => {
-  const origins: [string, Record<string, string>][] = [
-    ["another origin", { origin: "https://evil.example" }],
-    ["a sibling subdomain", { origin: "https://other.example.com" }],
-    ["our host over http", { origin: "http://auth.example.com" }],
-    ["our host on another port", { origin: `${ORIGIN}:8443` }],
-    ["Origin: null", { origin: "null" }],
-    ["no Origin", {}],
-    ["Sec-Fetch-Site: cross-site", { "sec-fetch-site": "cross-site" }],
-    ["Sec-Fetch-Site: same-site", { "sec-fetch-site": "same-site" }],
-    ["Sec-Fetch-Site: none", { "sec-fetch-site": "none" }],
-    [
-      "another origin that says same-origin",
-      { origin: "https://evil.example", "sec-fetch-site": "same-origin" },
-    ],
-  ];
-
-  it.each(origins)("%s cannot answer a question", async (_, headers) => {
+  it.each(CROSS_SITE)("%s cannot answer a question", async (_, headers) => {
     const id = await question();
     const csrf = s.c.csrf(`decide ${id}`, { person: ada, browser });
     const fields = { decision: "allow", scope: ["read"], csrf };
@@ -127,7 +112,7 @@ describe("157: a post of another site is refused", () => {
     ]);
   });
 
-  it.each(origins)("%s cannot sign anybody out, or take the cookie away", async (_, headers) => {
+  it.each(CROSS_SITE)("%s cannot sign anybody out, or take the cookie away", async (_, headers) => {
     const csrf = s.c.csrf("account", { person: ada, browser });
     const withCookie = await unchanged(s.t, () =>
       s.c.form("/logout", { csrf }, { ...cookies(), ...headers }),
@@ -142,7 +127,7 @@ describe("157: a post of another site is refused", () => {
     ]);
   });
 
-  it.each(origins)("%s cannot manage the server with an admin's session", async (_, headers) => {
+  it.each(CROSS_SITE)("%s cannot manage the server with an admin's session", async (_, headers) => {
     const admin = await s.c.signIn("admin");
     const as = { ...s.c.cookies({ person: admin, browser }), ...headers };
     const client = { redirect_uris: ["https://evil.example/cb"] };

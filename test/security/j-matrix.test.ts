@@ -46,6 +46,11 @@ const EXPECTED: Record<string, readonly number[]> = {
   "POST /me/grants/{id}/stop": [303, 403, 403, 303, 303],
   "POST /me/grants/{id}/narrow": [303, 403, 403, 303, 303],
   "POST /me/sessions/{id}/stop": [303, 403, 403, 303, 303],
+  "POST /me/passkeys/options": [401, 422, 422, 401, 401],
+  "POST /me/passkeys": [401, 422, 422, 401, 401],
+  "POST /me/passkeys/{id}/remove": [303, 403, 403, 303, 303],
+  "POST /me/passkeys/check/options": [401, 422, 422, 401, 401],
+  "POST /me/passkeys/check": [401, 422, 422, 401, 401],
   "POST /logout": [403, 403, 403, 403, 403],
   "GET /login/link/{token}": [410, 410, 410, 410, 410],
 

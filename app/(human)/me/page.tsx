@@ -14,10 +14,12 @@ import { type GrantOverview, listGrants } from "@/lib/services/grants";
 import { listLiveDetails } from "@/lib/services/live-details";
 import { listSessions, type Session } from "@/lib/services/sessions";
 import { browserLabel } from "./browser-label";
+import { passkeysView } from "./passkeys-view";
 
 /** Everything that acts for the person, and where they are signed in. */
 export default async function MyAgentsPage({ searchParams }: PageProps<"/me">) {
-  const { ctx, by, formToken } = await visitorOfPage();
+  const visitor = await visitorOfPage();
+  const { ctx, by, formToken } = visitor;
   if (!by) redirect(loginPath("/me"));
   const grants = await listGrants(ctx, by.user.id);
   const active = grants.filter(({ grant }) => grant.status === "active");
@@ -38,6 +40,7 @@ export default async function MyAgentsPage({ searchParams }: PageProps<"/me">) {
         sessions={sessions.map((session) => toSession(session, by.session.idHash))}
         letInFor={lengthOfTime(ctx.settings.interactiveAccessTokenTtl)}
         stopped={grants.flatMap(toStopped)}
+        passkeys={await passkeysView(visitor, by)}
         done={done}
       />
     </Letter>
@@ -50,6 +53,11 @@ const DONE = {
   "signed-out": "That browser is signed out.",
   "nothing-ticked": "Nothing was changed: leave at least one line ticked, or stop the app.",
   "already-stopped": "That was stopped already.",
+  "passkey-added": "Added. You will be asked for a passkey when the risk is high.",
+  "passkey-works": "It works: what this passkey signed was verified.",
+  "passkey-removed": "Removed: it confirms nothing here any more. You can delete it on your device, too.",
+  "passkey-gone": "That passkey is not yours any more.",
+  "sign-in-again": "Nothing was changed: sign in again first, and then repeat it.",
 } as const;
 
 const doneText = (code: string | undefined): string | undefined =>
