@@ -40,8 +40,8 @@ export function Passkeys({ view }: { view: PasskeysView }) {
     <section className="section" id="passkeys">
       <h2>Passkeys</h2>
       <p>
-        With a passkey you sign what an agent asks of you when the risk is high: exactly what the page shows,
-        with your fingerprint, face or PIN.
+        A passkey signs exactly what a page shows you, with your fingerprint, face or PIN. Approvals of high
+        risk will ask for one. Until they are here, you can add one and try it.
       </p>
       {hasDomain && (
         <noscript>
