@@ -53,7 +53,7 @@ const DONE = {
   "signed-out": "That browser is signed out.",
   "nothing-ticked": "Nothing was changed: leave at least one line ticked, or stop the app.",
   "already-stopped": "That was stopped already.",
-  "passkey-added": "Added. You will be asked for a passkey when the risk is high.",
+  "passkey-added": "Added. You can try it now.",
   "passkey-works": "It works: what this passkey signed was verified.",
   "passkey-removed": "Removed: it confirms nothing here any more. You can delete it on your device, too.",
   "passkey-gone": "That passkey is not yours any more.",
