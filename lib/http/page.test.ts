@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { OAuthError } from "@/lib/errors";
-import { html, htmlPage, noticePage, pageHeaders, returnPage } from "./page";
+import { html } from "@/lib/html";
+import { htmlPage, noticePage, pageHeaders, returnPage } from "./page";
 
 const issuerHost = "auth.corp.example";
 const hostile = `<script>alert(1)</script> " onload='x' &`;

@@ -18,25 +18,39 @@ export class OutboundError extends Error {
   }
 }
 
-type Options = {
-  accept: string;
-  /** Of the decoded body. */
-  maxBytes?: number;
+/** Which addresses a stranger may have chosen, and how they are found. */
+export type Reach = {
   /** From the first DNS query to the last byte. */
   timeoutMs?: number;
-  /** Sent as `If-None-Match`. */
-  etag?: string;
   /** Loopback hosts, also by http: for a server that is on loopback itself. */
   allowLoopback?: boolean;
   /** Every address of a host name. */
   resolve?: (hostname: string) => Promise<readonly string[]>;
 };
 
+type Options = Reach & {
+  accept: string;
+  /** Of the decoded body. */
+  maxBytes?: number;
+  /** Sent as `If-None-Match`. */
+  etag?: string;
+};
+
 export type PublicResponse = { status: number; headers: Headers; body: string };
 
 /** Fetches a document from an address that a stranger chose (draft-ietf-oauth-client-id-metadata-document-02). */
-export async function publicFetch(url: URL, options: Options): Promise<PublicResponse> {
-  const { timeoutMs = 3000, allowLoopback = false, resolve = resolveAll } = options;
+export const publicFetch = (url: URL, options: Options): Promise<PublicResponse> =>
+  throughPublicAddress(url, options, (dispatcher, signal) => get(url, dispatcher, signal, options));
+
+/**
+ * Does something over a connection that leads nowhere but to a public address, or where it is allowed to loopback:
+ * one look-up, checked and pinned.
+ */
+export async function throughPublicAddress<T>(
+  url: URL,
+  { timeoutMs = 3000, allowLoopback = false, resolve = resolveAll }: Reach,
+  use: (dispatcher: Agent, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const hostname = url.hostname.replace(/^\[(.*)\]$/, "$1");
   const loopback = allowLoopback && isLoopbackHost(hostname);
   refuseUrl(url, hostname, loopback);
@@ -45,7 +59,8 @@ export async function publicFetch(url: URL, options: Options): Promise<PublicRes
   try {
     const addresses = isIP(hostname) ? [hostname] : await orTimeout(resolve(hostname), signal);
     refuseAddresses(hostname, addresses, loopback ? isLoopbackAddress : isPublicAddress);
-    return await get(url, addresses, signal, options);
+    const dispatcher = new Agent({ connect: { lookup: pinnedTo(addresses) } });
+    return await use(dispatcher, signal).finally(() => dispatcher.destroy());
   } catch (error) {
     if (error instanceof OutboundError) throw error;
     if (signal.aborted)
@@ -85,28 +100,23 @@ function refuseAddresses(
 
 async function get(
   url: URL,
-  addresses: readonly string[],
+  dispatcher: Agent,
   signal: AbortSignal,
   options: Options,
 ): Promise<PublicResponse> {
-  const dispatcher = new Agent({ connect: { lookup: pinnedTo(addresses) } });
-  try {
-    const response = await fetch(url, {
-      dispatcher,
-      signal,
-      // Where a redirect leads has not been checked, and the document would not be at its own address.
-      redirect: "manual",
-      headers: { accept: options.accept, ...(options.etag ? { "if-none-match": options.etag } : {}) },
-    });
-    const { status } = response;
-    if (status >= 300 && status < 400 && status !== 304)
-      throw new OutboundError("redirect", `${url.host} redirects`);
+  const response = await fetch(url, {
+    dispatcher,
+    signal,
+    // Where a redirect leads has not been checked, and the document would not be at its own address.
+    redirect: "manual",
+    headers: { accept: options.accept, ...(options.etag ? { "if-none-match": options.etag } : {}) },
+  });
+  const { status } = response;
+  if (status >= 300 && status < 400 && status !== 304)
+    throw new OutboundError("redirect", `${url.host} redirects`);
 
-    const body = await readBody(response.body ?? [], options.maxBytes ?? 5120);
-    return { status, headers: new Headers([...response.headers]), body };
-  } finally {
-    await dispatcher.destroy();
-  }
+  const body = await readBody(response.body ?? [], options.maxBytes ?? 5120);
+  return { status, headers: new Headers([...response.headers]), body };
 }
 
 /** Answers every look-up with what was checked: a second DNS answer is never asked for, so none can differ. */
