@@ -1,11 +1,14 @@
 import { type OpenedDatabase, openDatabase } from "@/db/client";
 import { migrate, pendingMigrations } from "@/db/migrate";
 import type { Context } from "./context";
+import { type Alarm, createCourier } from "./courier";
 import { OAuthError } from "./errors";
 import { groupCommit } from "./group-commit";
 import { createLog } from "./log";
+import { postPublic } from "./outbound/post";
 import { publicFetch } from "./outbound/public-fetch";
 import { attestationProviders } from "./providers/attestation/index";
+import { channels } from "./providers/channels/index";
 import { claimsProviders } from "./providers/claims/index";
 import { keyProviders } from "./providers/keys/index";
 import { policyProviders } from "./providers/policy/index";
@@ -23,13 +26,15 @@ type Parts = {
   settings: Context["settings"];
   database: OpenedDatabase;
   now: () => Date;
-  /** Where log lines go. */
+  /** Where log lines go, and lines for the person at the terminal. */
   write: (line: string) => void;
   defer: Context["defer"];
+  /** Wakes the courier when the next delivery is due. */
+  alarm: Alarm;
 };
 
 /** Puts a context together from its parts; touches nothing yet. */
-export function assembleContext({ settings, database, now, write, defer }: Parts): Context {
+export function assembleContext({ settings, database, now, write, defer, alarm }: Parts): Context {
   const { db } = database;
   const log = createLog(settings.logLevel, now, write);
   const keys = keyProviders.database({ db, settings, now });
@@ -37,19 +42,23 @@ export function assembleContext({ settings, database, now, write, defer }: Parts
     new OAuthError("temporarily_unavailable", "The server is overloaded. Try again in a moment.", {
       headers: { "retry-after": "1" },
     });
-  return {
+  const ctx: Context = {
     settings,
     db,
     keys,
     policy: policyProviders[settings.policyProvider](settings),
     claims: claimsProviders[settings.claimEnricher]({ settings, log }),
     attestation: attestationProviders[settings.attestationProvider](settings),
+    channels: channels.filter((channel) => channel.isConfigured(settings)),
+    courier: createCourier(() => ctx, alarm),
     limits: createLimits(settings, db),
     recent: recentReads(now),
     log,
     now,
+    print: (line) => write(`${line}\n`),
     defer,
     fetchPublic: publicFetch,
+    postPublic,
     appendIssued: groupCommit(
       async (issued: readonly IssuedToken[]) => {
         await appendIssuedTokens(db, now(), issued);
@@ -59,6 +68,7 @@ export function assembleContext({ settings, database, now, write, defer }: Parts
     ),
     consumeOnce: groupCommit((uses: readonly Use[]) => noteUses(db, uses), { overload }),
   };
+  return ctx;
 }
 
 /** Makes sure that what every request relies on is there; safe with several instances starting at once. */

@@ -3,6 +3,7 @@ import { pruneApprovals } from "./services/approvals";
 import { pruneCodes } from "./services/authorization-codes";
 import { eraseEndedSecrets, pruneClients } from "./services/clients";
 import { pruneKeys, rotateIfDue } from "./services/keys";
+import { pruneOutbox } from "./services/outbox";
 import { prunePushedRequests } from "./services/pushed-requests";
 import { pruneRateLimits } from "./services/rate-limits";
 import { pruneReceipts } from "./services/receipts";
@@ -14,6 +15,9 @@ import { pruneUsedAssertions } from "./services/used-assertions";
 /** Housekeeping: each job may run on every instance at the same time, and twice does no harm. */
 const jobs: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
   rotateIfDue,
+  // What another instance left when it was killed; what this one queued or tried is delivered without it.
+  deliver: ({ courier }) => courier.deliver(),
+  pruneOutbox,
   pruneKeys,
   pruneAccessTokens,
   pruneReceipts,

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, openAsBlob } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { alarmClock } from "./alarm-clock";
 import type { Context } from "./context";
 import { assembleContext, openMigrated, prepareInstallation } from "./create-context";
 import { loadSettings, type Settings } from "./settings";
@@ -26,10 +27,11 @@ async function start(): Promise<Running> {
   const secretKey = settings.secretKey ?? (await localSecretKey(settings));
   const database = await openMigrated(settings, embeddedTemplate);
   const pending = new Set<Promise<void>>();
+  const now = () => new Date();
   const ctx = assembleContext({
     settings: { ...settings, secretKey },
     database,
-    now: () => new Date(),
+    now,
     write: bufferedWriter((text) => void process.stdout.write(text)),
     defer: (work) => {
       const running = work()
@@ -37,6 +39,7 @@ async function start(): Promise<Running> {
         .finally(() => pending.delete(running));
       pending.add(running);
     },
+    alarm: alarmClock(now),
   });
   try {
     await prepareInstallation(ctx);
@@ -48,6 +51,7 @@ async function start(): Promise<Running> {
     ctx,
     warnings,
     async close() {
+      ctx.courier.stop();
       await Promise.all(pending);
       await database.close();
       delete shared.authgent;

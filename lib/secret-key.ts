@@ -9,6 +9,7 @@ type Purpose =
   | "check"
   | "sign-in"
   | "pairwise"
+  | "push"
   | "dpop-nonce"
   | "attestation-challenge"
   | "passkey-challenge";

@@ -109,7 +109,17 @@ function weaknesses({ registrationToken }: Settings): string[] {
 }
 
 const HIDDEN = "(hidden)";
-const SECRETS = ["secretKey", "registrationToken", "adminPassword", "adminApiKey", "providerSecret"] as const;
+const SECRETS = [
+  "secretKey",
+  "registrationToken",
+  "adminPassword",
+  "adminApiKey",
+  "providerSecret",
+  "webhookHmacSecret",
+  // Whoever knows these addresses can write there.
+  "webhookUrl",
+  "slackWebhookUrl",
+] as const;
 /** Addresses that may carry a password or, in their parameters, a key. */
 const ADDRESSES = [
   "databaseUrl",
@@ -117,6 +127,7 @@ const ADDRESSES = [
   "policyUrl",
   "claimEnricherUrl",
   "attestationUrl",
+  "smtpUrl",
 ] as const;
 
 /** The settings as an operator may print them: every secret is hidden. */

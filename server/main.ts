@@ -33,6 +33,8 @@ async function main(): Promise<void> {
       response.end();
     });
   });
+  // What was on its way when this server was stopped.
+  running.ctx.defer(running.ctx.courier.deliver);
   const jobs = setInterval(() => void runJobs(running.ctx), JOBS_EVERY * 1000);
   stopOnSignal(running, servers, () => clearInterval(jobs));
   process.stdout.write(await welcome(running));

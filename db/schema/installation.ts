@@ -8,4 +8,6 @@ export const installation = pgTable("installation", {
   epoch: integer().notNull().default(1),
   /** A known text encrypted under AUTHGENT_SECRET_KEY: tells a wrong key before anything is written with it. */
   secretKeyCheck: text().notNull(),
+  /** The key that push services know this server by (RFC 8292 §2), both halves as a JWE; made when first needed. */
+  vapidKeyJwe: text(),
 });

@@ -30,6 +30,8 @@ export const EVENTS = [
   "consent.refused",
   "key.created",
   "key.rotated",
+  "notification.failed",
+  "notification.tested",
   "passkey.added",
   "passkey.removed",
   "person.frozen",

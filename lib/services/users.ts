@@ -196,6 +196,15 @@ export async function findUser(ctx: Context, id: string): Promise<User | undefin
   return user;
 }
 
+/** The people of these ids, in whatever state. */
+export const findUsers = async (ctx: Context, ids: readonly string[]): Promise<User[]> =>
+  ids.length === 0
+    ? []
+    : ctx.db
+        .select()
+        .from(users)
+        .where(inArray(users.id, [...ids]));
+
 export const listUsers = (ctx: Context): Promise<User[]> =>
   ctx.db.select().from(users).orderBy(asc(users.id)).limit(1000);
 

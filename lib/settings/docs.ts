@@ -80,6 +80,21 @@ export const GROUPS: readonly { title: string; about?: string; keys: readonly Se
       "providerSecret",
     ],
   },
+  {
+    title: "Notifications",
+    about:
+      "How each of them arrives, and how a receiver checks a webhook, is on [a page of its own](notifications.md).",
+    keys: [
+      "webhookUrl",
+      "webhookHmacSecret",
+      "webhookRetries",
+      "webhookBackoff",
+      "slackWebhookUrl",
+      "smtpUrl",
+      "smtpFrom",
+      "notificationRateLimit",
+    ],
+  },
   { title: "Keys", keys: ["signingAlgorithm", "jwksRotationDays", "jwksAutoRotate"] },
   { title: "Limits", keys: ["tokenRateLimit", "registerRateLimit", "trustProxy", "corsOrigins"] },
 ];

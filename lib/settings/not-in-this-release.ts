@@ -6,10 +6,6 @@ export const WITHOUT_EFFECT: ReadonlyMap<string, string> = new Map([
   ...[
     "HITL_TIMEOUT",
     "HITL_SCOPES",
-    "WEBHOOK_URL",
-    "WEBHOOK_HMAC_SECRET",
-    "WEBHOOK_RETRIES",
-    "WEBHOOK_BACKOFF",
     "SCAN_RATE_LIMIT",
     "BADGE_RATE_LIMIT",
     "SCAN_CACHE_TTL_SECONDS",

@@ -13,6 +13,13 @@ const SERVICES = [
   ["attestationProvider", "attestationUrl"],
 ] as const;
 
+/** What is of no use without the other; a webhook that nobody signed is anybody's. */
+const PAIRS = [
+  ["adminEmail", "adminPassword"],
+  ["webhookUrl", "webhookHmacSecret"],
+  ["smtpUrl", "smtpFrom"],
+] as const;
+
 /** What settings must be true of together; each sentence says what to change. */
 const RULES: readonly Rule[] = [
   {
@@ -32,10 +39,6 @@ const RULES: readonly Rule[] = [
     sentence: `AUTHGENT_CONSENT_MODE cannot be auto_approve ${NOT_LOCAL}: use ui.`,
   },
   {
-    broken: (s) => (s.adminEmail === undefined) !== (s.adminPassword === undefined),
-    sentence: "AUTHGENT_ADMIN_EMAIL and AUTHGENT_ADMIN_PASSWORD need each other: set both, or neither.",
-  },
-  {
     broken: (s) => s.migrationDatabaseUrl !== undefined && s.databaseUrl.startsWith("pglite:"),
     sentence: "AUTHGENT_MIGRATION_DATABASE_URL needs AUTHGENT_DATABASE_URL to be postgres://… as well.",
   },
@@ -45,6 +48,10 @@ const RULES: readonly Rule[] = [
     sentence:
       "AUTHGENT_TRUSTED_OIDC_ISSUERS names an issuer where anyone can open an account: take it out, and register it at /trusted-issuers with allowed_domains.",
   },
+  ...PAIRS.map(([one, other]) => ({
+    broken: (s: Settings) => (s[one] === undefined) !== (s[other] === undefined),
+    sentence: `${environmentName(one)} and ${environmentName(other)} need each other: set both, or neither.`,
+  })),
   ...SERVICES.map(([provider, url]) => ({
     // A URL without http would be a service that its operator believes to be asked.
     broken: (s: Settings) => (s[provider] === "http") !== (s[url] !== undefined),

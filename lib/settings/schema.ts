@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { delegationSettings } from "./delegation";
+import { notificationSettings } from "./notifications";
 import { proofSettings } from "./proof";
 import type { SignInProvider } from "./providers";
 import { serviceSettings } from "./services";
@@ -146,6 +147,7 @@ export const Settings = z.object({
   ...proofSettings,
   ...delegationSettings,
   ...serviceSettings,
+  ...notificationSettings,
 
   signingAlgorithm: oneOf("ES256", "RS256", "Ed25519")
     .default("ES256")

@@ -15,6 +15,8 @@ export type TestContext = {
   advance(seconds: number): void;
   /** Waits for everything deferred so far. */
   settled(): Promise<void>;
+  /** When the courier wants to be woken; nobody does it here. */
+  alarm(): Date | undefined;
 };
 
 type Options = {
@@ -32,6 +34,7 @@ export async function testContext({ env = {}, fetchPublic, database }: Options =
   const lines: string[] = [];
   const deferred: Promise<void>[] = [];
   let offset = 0;
+  let alarm: Date | undefined;
   const started = Date.now();
   const ctx = assembleContext({
     settings: { ...settings, secretKey: settings.secretKey ?? SECRET_KEY },
@@ -39,6 +42,9 @@ export async function testContext({ env = {}, fetchPublic, database }: Options =
     now: () => new Date(started + offset * 1000),
     write: (line) => lines.push(line),
     defer: (work) => void deferred.push(work()),
+    alarm: (at) => {
+      alarm = at;
+    },
   });
   if (fetchPublic) ctx.fetchPublic = fetchPublic;
   await prepareInstallation(ctx);
@@ -49,6 +55,7 @@ export async function testContext({ env = {}, fetchPublic, database }: Options =
       offset += seconds;
     },
     settled: async () => void (await Promise.all(deferred.splice(0))),
+    alarm: () => alarm,
   };
 }
 
