@@ -35,6 +35,8 @@ function contentSecurityPolicy(nonce: string, pathname: string): string {
     `style-src 'self' 'nonce-${nonce}'`,
     "img-src 'self' data:",
     "connect-src 'self'",
+    // Not by a nonce: the browser fetches a service worker again by itself.
+    "worker-src 'self'",
     "object-src 'none'",
     "base-uri 'none'",
     "frame-ancestors 'none'",
@@ -66,6 +68,6 @@ const pageHeaders = (policy: string, { serverUrl }: Settings): Record<string, st
 export const config = {
   // Pages, and whatever is not there. Machines and assets do not pass here: they bring their own headers.
   matcher: [
-    "/((?!_next/|api/|\\.well-known/|oauth/|authgent\\.css$|icon\\.svg$|openapi\\.json$|(?:authorize|tokens?|register|introspect|receipts|revoke|userinfo|mcp|resources|trusted-issuers|agents|clients|kill-switch|users|logout|health|ready)(?:/|$)|approvals/|login/[^/]+$|login/link/|me/(?:grants|sessions)/|me/passkeys(?:/|$)|approve/[^/]+/decision$).*)",
+    "/((?!_next/|api/|\\.well-known/|oauth/|authgent\\.css$|push-worker\\.js$|icon\\.svg$|openapi\\.json$|(?:authorize|tokens?|register|introspect|receipts|revoke|userinfo|mcp|resources|trusted-issuers|agents|clients|kill-switch|notifications|users|logout|health|ready)(?:/|$)|approvals/|login/[^/]+$|login/link/|me/(?:grants|sessions)/|me/passkeys(?:/|$)|me/push-subscriptions$|approve/[^/]+/decision$).*)",
   ],
 };

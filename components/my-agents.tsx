@@ -1,6 +1,7 @@
 import { ClientText } from "@/components/client-text";
 import { type Detail, DetailMembers, Sentence } from "@/components/details";
 import { distance, Moment } from "@/components/moment";
+import { NotifyBrowser } from "@/components/notify-browser";
 import { Passkeys, type PasskeysView } from "@/components/passkeys";
 import { type Scope, ScopeChoices, TechnicalNames } from "@/components/scopes";
 import { type Verification, VerificationLine } from "@/components/verification";
@@ -49,6 +50,8 @@ export type MyAgentsView = {
   sessions: readonly SessionView[];
   stopped: readonly StoppedView[];
   passkeys: PasskeysView;
+  /** Whether this browser tells the person when they are asked, and what it needs to. */
+  notify: { applicationServerKey: string; subscribed: boolean };
   /** How long a service that does not ask this server may still let a stopped app in: "1 hour". */
   letInFor: string;
   /** What the last action did. */
@@ -74,6 +77,7 @@ export function MyAgents(view: MyAgentsView) {
         <Grant key={grant.id} grant={grant} view={view} />
       ))}
       <Passkeys view={view.passkeys} />
+      <NotifyBrowser {...view.notify} />
       <Sessions view={view} />
       {view.stopped.length > 0 && <Stopped view={view} />}
     </>

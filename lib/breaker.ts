@@ -35,8 +35,8 @@ export function createBreaker(): Breaker {
       const until = failures < TOLERATED ? 0 : now.getTime() + rest * 1000;
       states.delete(receiver);
       states.set(receiver, { failures, until });
-      const [oldest] = states.keys();
-      if (states.size > MAX_RECEIVERS && oldest !== undefined) states.delete(oldest);
+      const [longestAgo] = states.keys();
+      if (states.size > MAX_RECEIVERS && longestAgo !== undefined) states.delete(longestAgo);
     },
     succeeded: (receiver) => void states.delete(receiver),
   };

@@ -28,13 +28,18 @@ const DATABASE_REST = 5;
 /** Milliseconds between two looks at what could not be started on. */
 const SHORTEST_REST = 250;
 
-/** One receiver that is being served; `again`: there may be more for it since it was last asked about. */
-type Lane = { channel: string; again: boolean };
+/** One receiver that is being served. */
+type Lane = {
+  channel: string;
+  /** There may be more for it now, or room for more. */
+  look(): void;
+};
 
 export function createCourier(context: () => Context, alarm: Alarm): Courier {
   const lanes = new Map<string, Lane>();
   const breaker = createBreaker();
   let isStopped = false;
+  let looks = 0;
 
   async function deliver(): Promise<void> {
     const ctx = context();
@@ -46,65 +51,85 @@ export function createCourier(context: () => Context, alarm: Alarm): Courier {
       await Promise.all(started);
     } catch (error) {
       ctx.log.warn("outbox not delivered", { error });
+      looks += 1;
       if (!isStopped) alarm(new Date(ctx.now().getTime() + DATABASE_REST * 1000), ring);
     }
   }
 
   /** Serves a receiver, unless it is being served or does not answer. */
   function start(ctx: Context, name: string, receiver: string): Promise<void>[] {
-    const key = `${name} ${receiver}`;
-    const busy = lanes.get(key);
-    if (busy) busy.again = true;
+    const place = `${name} ${receiver}`;
+    const busy = lanes.get(place);
+    busy?.look();
     const channel = ctx.channels.find((one) => one.name === name);
     const isFull = [...lanes.values()].filter((lane) => lane.channel === name).length >= LANES;
-    if (busy || !channel || isFull || isStopped || breaker.restsUntil(key, ctx.now())) return [];
-    const lane = { channel: name, again: true };
-    lanes.set(key, lane);
+    if (busy || !channel || isFull || roomAt(ctx, place) === 0) return [];
+    const lane: Lane = { channel: name, look: () => undefined };
+    lanes.set(place, lane);
     return [
       serve(ctx, channel, receiver, lane)
-        .finally(() => lanes.delete(key))
+        .finally(() => lanes.delete(place))
         .then(() => setAlarm(ctx)),
     ];
   }
 
+  /** How many messages may be under way to a receiver. */
+  function roomAt(ctx: Context, place: string): number {
+    if (isStopped || breaker.restsUntil(place, ctx.now())) return 0;
+    return breaker.isDoubtful(place) ? 1 : AT_ONCE;
+  }
+
   async function serve(ctx: Context, channel: Channel, receiver: string, lane: Lane): Promise<void> {
-    const key = `${channel.name} ${receiver}`;
-    while (lane.again) {
-      lane.again = false;
-      if (isStopped || breaker.restsUntil(key, ctx.now())) return;
-      const limit = breaker.isDoubtful(key) ? 1 : AT_ONCE;
-      const messages = await claim(ctx, { channel, receiver, limit, leaseSeconds: LEASE });
-      await Promise.all(messages.map((message) => send(ctx, channel, key, message)));
-      if (messages.length > 0) lane.again = true;
+    const place = `${channel.name} ${receiver}`;
+    const underWay = new Set<Promise<void>>();
+    let isAsked = true;
+    let wake = () => {};
+    lane.look = () => {
+      isAsked = true;
+      wake();
+    };
+    while (isAsked || underWay.size > 0) {
+      isAsked = false;
+      const limit = roomAt(ctx, place) - underWay.size;
+      const messages = limit > 0 ? await claim(ctx, { channel, receiver, limit, leaseSeconds: LEASE }) : [];
+      for (const message of messages) {
+        const sending = send(ctx, channel, place, message).finally(() => {
+          underWay.delete(sending);
+          lane.look();
+        });
+        underWay.add(sending);
+      }
+      if (!isAsked && underWay.size > 0) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
     }
   }
 
-  async function send(
-    ctx: Context,
-    channel: Channel,
-    key: string,
-    { row, delivery }: Claimed,
-  ): Promise<void> {
-    let status: "delivered" | "dropped";
+  async function send(ctx: Context, channel: Channel, place: string, message: Claimed): Promise<void> {
     try {
-      status = (await channel.send(ctx, delivery)) === "delivered" ? "delivered" : "dropped";
+      const outcome = await outcomeOf(ctx, channel, message);
+      if ("error" in outcome) await failed(ctx, channel, place, { ...message, ...outcome });
+      else {
+        breaker.succeeded(place);
+        await noteOutcome(ctx, message.row, outcome.status);
+      }
     } catch (error) {
-      await failed(ctx, channel, key, { row, error });
-      return;
+      // It is tried again when its lease ends, by whoever can write that down.
+      ctx.log.warn("delivery not noted", { delivery: message.row.id, error });
     }
-    breaker.succeeded(key);
-    await noteOutcome(ctx, row, status);
   }
 
   async function failed(
     ctx: Context,
     channel: Channel,
-    key: string,
+    place: string,
     { row, error }: { row: Claimed["row"]; error: unknown },
   ): Promise<void> {
     const { final = false, retryAfter } = error instanceof DeliveryError ? error.refusal : {};
     // Who says no has answered.
-    if (!final) breaker.failed(key, ctx.now());
+    if (!final) breaker.failed(place, ctx.now());
     const { attempts } = row;
     const wait = final
       ? undefined
@@ -114,15 +139,22 @@ export function createCourier(context: () => Context, alarm: Alarm): Courier {
     if (!isExpected(error)) ctx.log.error("unexpected error", { error });
     if (wait === undefined) await giveUp(ctx, row, inOurWords(error));
     else await noteFailure(ctx, row, inOurWords(error), new Date(ctx.now().getTime() + wait));
+    await setAlarm(ctx);
   }
 
   async function setAlarm(ctx: Context): Promise<void> {
+    looks += 1;
+    const look = looks;
+    const due = await nextDue(ctx);
+    // A later look knows more, and may have been answered before.
+    if (look !== looks) return;
     const now = ctx.now();
-    const times = (await nextDue(ctx)).flatMap(({ channel, receiver, at }) => {
-      const key = `${channel} ${receiver}`;
-      const rests = breaker.restsUntil(key, now);
-      // Who is being served is looked at again when that ends.
-      return lanes.has(key) ? [] : [Math.max(at.getTime(), rests?.getTime() ?? 0)];
+    const times = due.flatMap(({ channel, receiver, at }) => {
+      const place = `${channel} ${receiver}`;
+      const rests = breaker.restsUntil(place, now);
+      const next = Math.max(at.getTime(), rests?.getTime() ?? 0);
+      // Who is being served gets what is due as soon as there is room.
+      return lanes.has(place) && next <= now.getTime() ? [] : [next];
     });
     const next = Math.max(Math.min(...times), now.getTime() + SHORTEST_REST);
     alarm(times.length > 0 && !isStopped ? new Date(next) : undefined, ring);
@@ -137,6 +169,19 @@ export function createCourier(context: () => Context, alarm: Alarm): Courier {
       alarm(undefined, ring);
     },
   };
+}
+
+/** What came of a message; whatever stops it is a reason to try again. */
+async function outcomeOf(
+  ctx: Context,
+  channel: Channel,
+  { delivery }: Claimed,
+): Promise<{ status: "delivered" | "dropped" } | { error: unknown }> {
+  try {
+    return { status: (await channel.send(ctx, delivery)) === "delivered" ? "delivered" : "dropped" };
+  } catch (error) {
+    return { error };
+  }
 }
 
 const isExpected = (error: unknown): error is Error =>

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, openAsBlob } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { alarmClock } from "./alarm-clock";
 import type { Context } from "./context";
 import { assembleContext, openMigrated, prepareInstallation } from "./create-context";
@@ -9,6 +10,9 @@ import { loadSettings, type Settings } from "./settings";
 
 /** A context in service, with what is needed to end it. */
 export type Running = { ctx: Context; warnings: readonly string[]; close(): Promise<void> };
+
+/** Seconds that deferred work gets to end by itself. */
+const PATIENCE = 5;
 
 /** Both mounts live in one process but in two bundles; what they share stands here. */
 const shared: typeof globalThis & { authgent?: Promise<Running> } = globalThis;
@@ -52,7 +56,8 @@ async function start(): Promise<Running> {
     warnings,
     async close() {
       ctx.courier.stop();
-      await Promise.all(pending);
+      // What is still on its way to a slow receiver then is delivered again by whoever starts next.
+      await Promise.race([Promise.all(pending), setTimeout(PATIENCE * 1000, undefined, { ref: false })]);
       await database.close();
       delete shared.authgent;
     },

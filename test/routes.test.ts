@@ -100,6 +100,10 @@ const REQUESTS: Record<string, (connection: Connection) => Promise<RequestInit &
   "GET /resources": async () => ({ headers: OPERATOR }),
   "GET /clients": async () => ({ headers: OPERATOR }),
   "GET /users": async () => ({ headers: OPERATOR }),
+  "POST /notifications/test": async () => ({
+    body: "{}",
+    headers: { ...OPERATOR, "content-type": "application/json" },
+  }),
   "POST /logout": async (connection) => {
     const from = { person: await connection.signIn(), browser: newBrowser() };
     const csrf = connection.csrf("account", from);

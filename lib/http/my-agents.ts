@@ -2,6 +2,7 @@ import type { Context } from "@/lib/context";
 import { isOAuthError, OAuthError } from "@/lib/errors";
 import { releaseApprovals } from "@/lib/services/approvals";
 import { narrowGrant, stopGrant } from "@/lib/services/grants";
+import { unsubscribeBrowser } from "@/lib/services/push-subscriptions";
 import { endSession } from "@/lib/services/sessions";
 import type { Call } from "./call";
 import { bindingOf, sessionCookieName, setCookie } from "./cookies";
@@ -73,6 +74,8 @@ export async function logoutEndpoint(ctx: Context, call: Call): Promise<Response
     await endSession(ctx, by.user.id, by.session.idHash);
     // Whoever signs in next in this browser may answer what this person left open.
     await releaseApprovals(ctx, { userId: by.user.id, browser });
+    // And reads nothing that is meant for them.
+    await unsubscribeBrowser(ctx, { userId: by.user.id, browser });
   }
   const gone = setCookie(ctx.settings, sessionCookieName(ctx.settings), "", { maxAge: 0 });
   // The page then asks the identity provider anew: it would sign the same person in again without a word.

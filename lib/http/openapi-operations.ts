@@ -2,6 +2,7 @@ import type { ErrorCode } from "@/lib/errors";
 import { agentOperations } from "./openapi-agents";
 import { killSwitchOperations } from "./openapi-kill-switch";
 import { managementOperations } from "./openapi-management";
+import { notificationOperations } from "./openapi-notifications";
 import { passkeyOperations } from "./openapi-passkeys";
 import { receiptOperations } from "./openapi-receipts";
 import type { AnswerSchema, RequestSchema } from "./openapi-schemas";
@@ -251,6 +252,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   ...agentOperations,
   ...trustedIssuerOperations,
   ...killSwitchOperations,
+  ...notificationOperations,
   ...receiptOperations,
   ...tokenOperations,
   "POST /me/grants/{id}/stop": { ...account, summary: "Stop an app" },

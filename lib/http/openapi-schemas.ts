@@ -6,6 +6,7 @@ import { ClientPatch, Operators } from "./clients";
 import { DecisionBody } from "./decision";
 import { agentAnswers, agentRequests } from "./openapi-agents";
 import { killSwitchAnswers, killSwitchRequests } from "./openapi-kill-switch";
+import { notificationAnswers, notificationRequests } from "./openapi-notifications";
 import { passkeyAnswers, passkeyRequests } from "./openapi-passkeys";
 import { NewResource, ResourcePatch } from "./resources";
 import { SecretRotation } from "./secret-rotation";
@@ -123,6 +124,7 @@ export const requestSchemas = {
   ...agentRequests,
   ...killSwitchRequests,
   ...passkeyRequests,
+  ...notificationRequests,
   TokenCheck,
   TokenToInspect,
   ConsentForm: z.object({
@@ -223,6 +225,7 @@ export const answerSchemas = {
   ...agentAnswers,
   ...killSwitchAnswers,
   ...passkeyAnswers,
+  ...notificationAnswers,
   TokenChecked: z.object({
     allowed: z.boolean(),
     effective_scopes: z.array(z.string()),

@@ -28,6 +28,7 @@ import { introspectEndpoint } from "./introspect";
 import { previewEndpoint, stopEndpoint } from "./kill-switch";
 import { mcpEndpoint } from "./mcp";
 import { logoutEndpoint, narrowGrantEndpoint, stopGrantEndpoint, stopSessionEndpoint } from "./my-agents";
+import { getNotificationEndpoint, testNotificationEndpoint } from "./notifications";
 import { openApiEndpoint } from "./openapi";
 import { parEndpoint } from "./par";
 import {
@@ -37,6 +38,7 @@ import {
   passkeyOptionsEndpoint,
   removePasskeyEndpoint,
 } from "./passkeys";
+import { subscribeEndpoint, unsubscribeEndpoint } from "./push-subscriptions";
 import { receiptsEndpoint } from "./receipts";
 import { registerEndpoint } from "./register";
 import { createResourceEndpoint, listResourcesEndpoint, updateResourceEndpoint } from "./resources";
@@ -211,6 +213,13 @@ export const routes: readonly Route[] = [
   },
   { path: "/users", ...management, methods: { GET: listUsersEndpoint, POST: createUserEndpoint } },
   { path: "/kill-switch", ...management, methods: { GET: previewEndpoint, POST: stopEndpoint } },
+  { path: "/notifications/test", ...management, methods: { POST: testNotificationEndpoint } },
+  { path: "/notifications/{id}", ...management, methods: { GET: getNotificationEndpoint } },
+  {
+    path: "/me/push-subscriptions",
+    ...management,
+    methods: { POST: subscribeEndpoint, DELETE: unsubscribeEndpoint },
+  },
   { path: "/me/grants/{id}/stop", ...person, methods: { POST: stopGrantEndpoint } },
   { path: "/me/grants/{id}/narrow", ...person, methods: { POST: narrowGrantEndpoint } },
   { path: "/me/sessions/{id}/stop", ...person, methods: { POST: stopSessionEndpoint } },

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { isPlainText, shortenForDisplay } from "./display-text";
+import { isPlainText, shortenForDisplay, toPlainText } from "./display-text";
 
 it.each([
   "Claude Code",
@@ -54,4 +54,17 @@ it.each([
   ["e\u0301e\u0301e\u0301", 3, "e\u0301e\u0301e\u0301"],
 ])("shortens %j to %d as %j", (text, graphemes, expected) => {
   expect(shortenForDisplay(text, graphemes)).toBe(expected);
+});
+
+it.each([
+  ["search-bot wants to send 250 EUR", "search-bot wants to send 250 EUR"],
+  ["  two\r\n lines\t and\u2028 more ", "two lines and more"],
+  ["a\0b\u001b[31mc\u202ed\u200be", "ab[31mcde"],
+  ["half \ud83d a character", "half  a character"],
+  [`pile ${"\u0301".repeat(12)}`, "pile \u0301\u0301"],
+  ["x".repeat(30), `${"x".repeat(19)}…`],
+])("security 154: makes %j plain", (text, expected) => {
+  const plain = toPlainText(text, 20);
+  expect(plain).toBe(expected.length > 20 ? `${expected.slice(0, 19)}…` : expected);
+  expect(isPlainText(plain)).toBe(true);
 });

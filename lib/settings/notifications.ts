@@ -52,7 +52,7 @@ export const notificationSettings = {
     .superRefine(refused(urlProblem))
     .optional()
     .describe("Where every notification is posted to, signed. Needs `AUTHGENT_WEBHOOK_HMAC_SECRET`"),
-  webhookHmacSecret: secret(SHORTEST_SECRET)
+  webhookHmacSecret: secret(1)
     .superRefine(refused(secretsProblem))
     .optional()
     .describe(

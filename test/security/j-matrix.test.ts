@@ -51,6 +51,9 @@ const EXPECTED: Record<string, readonly number[]> = {
   "POST /me/passkeys/{id}/remove": [303, 403, 403, 303, 303],
   "POST /me/passkeys/check/options": [401, 422, 422, 401, 401],
   "POST /me/passkeys/check": [401, 422, 422, 401, 401],
+  // Who has nothing to say where to be told is told so; who wants no more is done.
+  "POST /me/push-subscriptions": [401, 422, 422, 401, 401],
+  "DELETE /me/push-subscriptions": [401, 204, 204, 401, 401],
   "POST /logout": [403, 403, 403, 403, 403],
   "GET /login/link/{token}": [410, 410, 410, 410, 410],
 
@@ -77,6 +80,8 @@ const EXPECTED: Record<string, readonly number[]> = {
   "DELETE /trusted-issuers/{id}": [401, 403, 404, 404, 401],
   "GET /users": [401, 403, 200, 200, 401],
   "POST /users": [401, 403, 422, 422, 401],
+  "POST /notifications/test": [401, 403, 422, 422, 401],
+  "GET /notifications/{id}": [401, 403, 404, 404, 401],
   // Members may stop agents they own: what an empty request means is asked first.
   "GET /kill-switch": [401, 422, 422, 422, 401],
   "POST /kill-switch": [401, 422, 422, 422, 401],

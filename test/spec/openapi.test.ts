@@ -190,6 +190,14 @@ describe("what the document says of answers is what is answered", () => {
           grant_type: "client_credentials",
         }),
     },
+    { schema: "QueuedNotification", ask: () => c.json("/notifications/test", {}, OPERATOR) },
+    {
+      schema: "Notification",
+      ask: async () => {
+        const { id } = await (await c.json("/notifications/test", {}, OPERATOR)).json();
+        return c.call(`/notifications/${id}`, { headers: OPERATOR });
+      },
+    },
     { schema: "Introspection", ask: () => c.form("/introspect", { token: "unknown" }) },
     { schema: "OAuthError", ask: () => c.form("/token", {}) },
     { schema: "OAuthError", ask: () => c.call("/mcp", { method: "POST" }) },

@@ -1,8 +1,8 @@
 import { outbox } from "@/db/schema/outbox";
-import { type Context, inTransaction } from "@/lib/context";
-import { newOpaqueId, timeOrderedUuid } from "@/lib/ids";
+import { inTransaction } from "@/lib/context";
 import { enqueue, type Notification } from "@/lib/services/outbox";
 import { type TestContext, testContext } from "./context";
+import { requestFor } from "./request";
 
 /** A server whose outbox is empty: files of one worker share it. */
 export async function serverWith(
@@ -12,24 +12,6 @@ export async function serverWith(
   const t = await testContext({ ...options, env });
   await t.ctx.db.delete(outbox);
   return t;
-}
-
-/** A request for approval that ends in five minutes, for nobody in particular. */
-export function requestFor(ctx: Context, more: Partial<Notification> = {}): Notification {
-  const approvalId = more.approvalId ?? newOpaqueId();
-  return {
-    id: timeOrderedUuid(ctx.now()),
-    event: "approval.requested",
-    approvalId,
-    recipients: [],
-    title: "search-bot wants to send 1 payment of 250 EUR to ACME",
-    requester: "search-bot",
-    risk: "high",
-    expiresAt: new Date(ctx.now().getTime() + 300_000),
-    url: `${ctx.settings.serverUrl}/approve/${approvalId}`,
-    data: {},
-    ...more,
-  };
 }
 
 /** Queues a notification as a service does, in a transaction of its own; what it leads to is not waited for. */

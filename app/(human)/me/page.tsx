@@ -11,7 +11,9 @@ import { loginPath } from "@/lib/http/session";
 import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { type Delegate, listDelegates } from "@/lib/services/delegates";
 import { type GrantOverview, listGrants } from "@/lib/services/grants";
+import { vapidKeys } from "@/lib/services/installation";
 import { listLiveDetails } from "@/lib/services/live-details";
+import { isSubscribed } from "@/lib/services/push-subscriptions";
 import { listSessions, type Session } from "@/lib/services/sessions";
 import { browserLabel } from "./browser-label";
 import { passkeysView } from "./passkeys-view";
@@ -19,7 +21,7 @@ import { passkeysView } from "./passkeys-view";
 /** Everything that acts for the person, and where they are signed in. */
 export default async function MyAgentsPage({ searchParams }: PageProps<"/me">) {
   const visitor = await visitorOfPage();
-  const { ctx, by, formToken } = visitor;
+  const { ctx, by, browser, formToken } = visitor;
   if (!by) redirect(loginPath("/me"));
   const grants = await listGrants(ctx, by.user.id);
   const active = grants.filter(({ grant }) => grant.status === "active");
@@ -41,6 +43,10 @@ export default async function MyAgentsPage({ searchParams }: PageProps<"/me">) {
         letInFor={lengthOfTime(ctx.settings.interactiveAccessTokenTtl)}
         stopped={grants.flatMap(toStopped)}
         passkeys={await passkeysView(visitor, by)}
+        notify={{
+          applicationServerKey: (await vapidKeys(ctx)).publicKey,
+          subscribed: await isSubscribed(ctx, { userId: by.user.id, browser }),
+        }}
         done={done}
       />
     </Letter>
