@@ -127,9 +127,9 @@ export function createCourier(context: () => Context, alarm: Alarm): Courier {
     place: string,
     { row, error }: { row: Claimed["row"]; error: unknown },
   ): Promise<void> {
-    const { final = false, retryAfter } = error instanceof DeliveryError ? error.refusal : {};
-    // Who says no has answered.
-    if (!final) breaker.failed(place, ctx.now());
+    const { alone, final, retryAfter } = error instanceof DeliveryError ? error.refusal : {};
+    // Who says no to one message has answered.
+    if (!alone && !final) breaker.failed(place, ctx.now());
     const { attempts } = row;
     const wait = final
       ? undefined

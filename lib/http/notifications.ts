@@ -8,12 +8,8 @@ import { enqueue, listDeliveries, type Notification, type Row } from "@/lib/serv
 import { findUser } from "@/lib/services/users";
 import type { Call } from "./call";
 import { json, readJsonAs } from "./json";
+import { TestNotification } from "./notification-schemas";
 import { requireOperator } from "./operator";
-
-/** Whom to send a test message, beside those that the settings name. */
-export const TestNotification = z.strictObject({
-  user: z.string().max(64).optional().describe("Id of a person; without it whoever is signed in"),
-});
 
 /** Seconds that a test message is of use. */
 const TEST_TTL = 300;
@@ -69,7 +65,8 @@ export async function getNotificationEndpoint(ctx: Context, call: Call): Promise
   const id = z.uuid().safeParse(call.params.id).data;
   const deliveries = id ? await listDeliveries(ctx, id) : [];
   const [first] = deliveries;
-  if (!first) throw new OAuthError("not_found", "There is no such notification, or it is over for a week.");
+  if (!first)
+    throw new OAuthError("not_found", "There is no such notification, or it is more than a week old.");
   return json({ id, event: first.event, deliveries: deliveries.map(toWire) });
 }
 

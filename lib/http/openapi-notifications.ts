@@ -1,8 +1,7 @@
 import { z } from "zod";
 import type { DeliveryStatus } from "@/db/schema/outbox";
-import { TestNotification } from "./notifications";
+import { NewPushSubscription, TestNotification } from "./notification-schemas";
 import type { Operation } from "./openapi-operations";
-import { NewPushSubscription } from "./push-subscriptions";
 
 const instant = z.iso.datetime();
 const STATUSES = ["pending", "folded", "delivered", "failed", "dropped"] as const satisfies DeliveryStatus[];

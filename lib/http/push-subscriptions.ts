@@ -1,33 +1,11 @@
-import { ECDH } from "node:crypto";
-import { z } from "zod";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { OutboundError, throughPublicAddress } from "@/lib/outbound/public-fetch";
 import { subscribeBrowser, unsubscribeBrowser } from "@/lib/services/push-subscriptions";
 import type { Call } from "./call";
 import { readJsonAs } from "./json";
+import { NewPushSubscription } from "./notification-schemas";
 import { browserOfCall, requirePerson } from "./session";
-
-/** A subscription as `PushSubscription.toJSON()` writes it (Push API §8). */
-export const NewPushSubscription = z.strictObject({
-  endpoint: z.url({ protocol: /^https?$/ }).max(2000),
-  expirationTime: z.number().nullable().optional(),
-  keys: z.strictObject({
-    p256dh: z.base64url().refine(isPoint, "must be a point of P-256"),
-    auth: z
-      .base64url()
-      .refine((text) => Buffer.from(text, "base64url").length === 16, "must be 16 bytes as base64url"),
-  }),
-});
-
-/** What is no point could not be encrypted to, and would fail only when there is something to say (RFC 8291 §2.1). */
-function isPoint(text: string): boolean {
-  try {
-    return ECDH.convertKey(text, "prime256v1", "base64url").length === 65;
-  } catch {
-    return false;
-  }
-}
 
 /** `POST /me/push-subscriptions`: the person wants to be told in this browser. */
 export async function subscribeEndpoint(ctx: Context, call: Call): Promise<Response> {

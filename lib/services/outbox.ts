@@ -30,8 +30,10 @@ export async function enqueue(tx: Context, notification: Notification): Promise<
   const told = {
     title: toPlainText(notification.title, LONGEST_TITLE),
     requester: toPlainText(notification.requester, LONGEST_NAME),
+    risk,
     ...(bindingCode ? { bindingCode } : {}),
-    ...{ risk, url, data },
+    url,
+    data,
   };
   const createdAt = tx.now();
   const common = {

@@ -1,6 +1,8 @@
+import { eq } from "drizzle-orm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { outbox } from "@/db/schema/outbox";
 import { changeUserStatus } from "@/lib/services/users";
-import { connect, type Person } from "@/test/support/client";
+import { connect, type Person, publicServer } from "@/test/support/client";
 import type { TestContext } from "@/test/support/context";
 import { later, serverWith, tell } from "@/test/support/notifications";
 import { jsonOf, type MailServer, mailServer, type Receiver, receiver } from "@/test/support/receivers";
@@ -126,6 +128,30 @@ describe("e-mail", () => {
     expect(headersOf(onlyMail().raw).get("message-id")?.[0]).toMatch(/^<[0-9a-f-]{36}@localhost>$/);
   });
 
+  it("RFC 5321 §4.2.1: a recipient that the server does not know is not tried again", async () => {
+    await start();
+    mail.refuses({ code: 550, text: "no such user here" });
+    await tell(t, { recipients: [ada.user.id] });
+    mail.refuses(undefined);
+    await later(t, 100);
+    expect(mail.mails).toEqual([]);
+    const failed = await t.ctx.db.select().from(outbox).where(eq(outbox.channel, "email"));
+    expect(failed.map(({ status, lastError }) => [status, lastError])).toEqual([
+      ["failed", "127.0.0.1 answered 550 (EENVELOPE)"],
+    ]);
+  });
+
+  it("a recipient that the server puts off holds up nobody else", async () => {
+    await start();
+    mail.refuses({ code: 451, text: "greylisted" });
+    const people = [];
+    for (let count = 0; count < 4; count += 1) people.push((await connect(t).signIn()).user.id);
+    await tell(t, { recipients: people });
+    mail.refuses(undefined);
+    await tell(t, { recipients: [ada.user.id] });
+    expect(mail.mails.map(({ to }) => to)).toEqual([[ada.user.email]]);
+  });
+
   it("nobody's name becomes a header or a second recipient", async () => {
     await start();
     await tell(t, {
@@ -183,7 +209,6 @@ describe("the terminal, in local mode", () => {
   });
 
   it("a server for others writes nothing there", async () => {
-    const { publicServer } = await import("@/test/support/client");
     const t = await serverWith(publicServer);
     await tell(t);
     expect(t.lines.filter((line) => line.includes("wants to send"))).toEqual([]);

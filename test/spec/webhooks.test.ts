@@ -1,6 +1,10 @@
+import { spawn } from "node:child_process";
 import { createHmac } from "node:crypto";
+import { once } from "node:events";
+import { eq } from "drizzle-orm";
 import { Webhook } from "standardwebhooks";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { outbox } from "@/db/schema/outbox";
 import { later, serverWith, tell } from "@/test/support/notifications";
 import { jsonOf, type Received, type Receiver, receiver } from "@/test/support/receivers";
 
@@ -141,5 +145,33 @@ describe("a webhook", () => {
     await tell(t);
     await tell(t);
     expect(new Set(hook.received.map(({ headers }) => headers["webhook-id"])).size).toBe(2);
+  });
+});
+
+describe("examples/webhook-receiver", () => {
+  it("takes what its secret signed, once, and nothing else", async () => {
+    const { host } = hook;
+    await hook.close();
+    const example = spawn(process.execPath, ["examples/webhook-receiver/main.mjs"], {
+      env: { NODE_ENV: "test", PORT: host.split(":")[1], SECRET },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    try {
+      let printed = "";
+      example.stdout.setEncoding("utf8").on("data", (text: string) => {
+        printed += text;
+      });
+      await once(example.stdout, "data");
+      const t = await server({ AUTHGENT_WEBHOOK_RETRIES: "0" });
+      const { url, title } = await tell(t);
+      await tell(await server({ AUTHGENT_WEBHOOK_HMAC_SECRET: OLDER, AUTHGENT_WEBHOOK_RETRIES: "0" }));
+      await expect
+        .poll(() => printed.split("\n").slice(1))
+        .toEqual([`approval.requested: ${title}`, `  ${url}`, ""]);
+      const [refused] = await t.ctx.db.select().from(outbox).where(eq(outbox.channel, "webhook"));
+      expect([refused?.status, refused?.lastError]).toEqual(["failed", `${host} answered 401`]);
+    } finally {
+      example.kill();
+    }
   });
 });

@@ -1,11 +1,10 @@
 import { createDecipheriv, createECDH, hkdfSync, randomBytes } from "node:crypto";
 import type { PushSubscription } from "@/lib/services/push-subscriptions";
-import type { Received } from "./receivers";
 
 export type PushBrowser = {
   subscription: PushSubscription;
   /** What a push message says to this browser, and to nobody else. */
-  read(message: Received): unknown;
+  read(message: { body: Buffer }): unknown;
 };
 
 /** A browser that is subscribed at a push service: it alone has the keys (RFC 8291 §2). */

@@ -54,7 +54,9 @@ export const SEND_TIMEOUT = 10_000;
 export const PATIENT: readonly number[] = [2, 10, 30, 60, 120, 300];
 
 type Refusal = {
-  /** The receiver will not take it however often it is tried. */
+  /** It is about this message: others may well be taken. */
+  alone?: boolean;
+  /** About this message, and however often it is tried. */
   final?: boolean;
   /** Seconds that the receiver asks to be left alone. */
   retryAfter?: number | undefined;

@@ -84,8 +84,11 @@ async function sendMail({ smtpUrl, smtpFrom }: Settings, mail: Mail): Promise<vo
 function inOurWords(host: string, error: unknown): DeliveryError {
   const { code = "", responseCode = 0 } = error as { code?: string; responseCode?: number };
   if (responseCode === 0) return new DeliveryError(`${host} could not be reached (${code || "no answer"})`);
-  const final = responseCode >= 500 && (code === "EENVELOPE" || code === "EMESSAGE");
-  return new DeliveryError(`${host} answered ${responseCode} (${code})`, { final });
+  const alone = code === "EENVELOPE" || code === "EMESSAGE";
+  return new DeliveryError(`${host} answered ${responseCode} (${code})`, {
+    alone,
+    final: alone && responseCode >= 500,
+  });
 }
 
 const textOf = ({ title, facts, url, action }: Words): string =>

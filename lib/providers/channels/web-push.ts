@@ -51,7 +51,7 @@ export const webPush: Channel = {
   },
 };
 
-/** "404 (Not Found)" and, as services answer, 410: "the push message subscription … is expired" (RFC 8030 §7.3). */
+/** A subscription that has ended is answered with 404 (RFC 8030 §7.3), by several services with 410. */
 const isGone = ({ status }: Posted): boolean => status === 404 || status === 410;
 
 /** Who push services may complain to (RFC 8292 §2.1). */
