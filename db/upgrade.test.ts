@@ -130,6 +130,7 @@ describe("a database of 0.1.0 with rows in every table, once this release has mi
         ...{ spiffe_id: null, dpop_bound_access_tokens: false, authorization_details_types: null },
         ...{ require_pushed_authorization_requests: false, id_jag_targets: [] },
       }),
+      installation: [{ vapid_key_jwe: null }],
       refresh_tokens: Array(2).fill({ authorization_details: null, jkt: null, instance_jkt: null }),
       resources: Array(3).fill({
         authorization_details_types: [],
@@ -143,7 +144,9 @@ describe("a database of 0.1.0 with rows in every table, once this release has mi
     const added = Object.entries(after).filter(([name]) => !(name in tables));
     expect(Object.fromEntries(added)).toEqual({
       agents: [],
+      outbox: [],
       passkeys: [],
+      push_subscriptions: [],
       pushed_requests: [],
       receipts: [],
       trusted_issuers: [],
@@ -155,7 +158,7 @@ describe("a database of 0.1.0 with rows in every table, once this release has mi
     expect(await pendingMigrations(database.db)).toEqual([]);
     expect(await migrate(database.db)).toBe(0);
     expect(await rowsOf(database.db.execute(sql`select 1 from drizzle.__drizzle_migrations`))).toHaveLength(
-      5,
+      6,
     );
   });
 
