@@ -14,6 +14,7 @@ import type { Limits } from "./services/rate-limits";
 import type { IssuedToken } from "./services/tokens";
 import type { Use } from "./services/used-assertions";
 import type { Settings } from "./settings";
+import type { Waiting } from "./waiting";
 
 /** Everything a service may reach. Built once by `createContext`; tests build their own. */
 export type Context = {
@@ -31,6 +32,8 @@ export type Context = {
   channels: readonly Channel[];
   /** Delivers what the outbox holds, on this instance. */
   courier: Courier;
+  /** Requests of this instance that wait for a person's answer. */
+  waiting: Waiting;
   limits: Limits;
   /** What every request reads and little changes, at most a second old. */
   recent: RecentReads;

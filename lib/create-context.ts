@@ -13,6 +13,7 @@ import { claimsProviders } from "./providers/claims/index";
 import { keyProviders } from "./providers/keys/index";
 import { policyProviders } from "./providers/policy/index";
 import { recentReads } from "./recent-reads";
+import { listChanges } from "./services/approvals";
 import { checkInstallation } from "./services/installation";
 import { ensureKeys } from "./services/keys";
 import { createLimits } from "./services/rate-limits";
@@ -21,6 +22,7 @@ import { appendIssuedTokens, type IssuedToken } from "./services/tokens";
 import { noteUses, type Use } from "./services/used-assertions";
 import { ensureFirstAdmin } from "./services/users";
 import type { Settings } from "./settings";
+import { createWaiting } from "./waiting";
 
 type Parts = {
   settings: Context["settings"];
@@ -51,6 +53,11 @@ export function assembleContext({ settings, database, now, write, defer, alarm }
     attestation: attestationProviders[settings.attestationProvider](settings),
     channels: channels.filter((channel) => channel.isConfigured(settings)),
     courier: createCourier(() => ctx, alarm),
+    waiting: createWaiting({
+      changes: (since) => listChanges({ db }, since),
+      now,
+      onError: (error) => log.warn("could not look for answers", { error }),
+    }),
     limits: createLimits(settings, db),
     recent: recentReads(now),
     log,

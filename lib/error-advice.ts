@@ -47,6 +47,44 @@ const ADVICE = {
     remedy:
       "Send the request again with a new proof whose nonce is the value of the DPoP-Nonce header of this answer.",
   },
+  authorization_pending: {
+    means: "The person has not answered yet.",
+    remedy: "Ask again after the interval, until there is an answer or the code expires.",
+  },
+  slow_down: {
+    means: "The client polls faster than the interval it was given.",
+    remedy: "Add five seconds to the interval, for this and all later polls.",
+  },
+  expired_token: {
+    means: "Nobody answered in time.",
+    remedy: "Start again: ask anew, and show the person what they are to answer.",
+  },
+  unknown_user_id: {
+    means: "The hint names nobody whom this server knows.",
+    remedy: "Send the e-mail address or the id of somebody who signed in here, as login_hint.",
+  },
+  expired_login_hint_token: {
+    means: "The token that names the person has expired.",
+    remedy: "Send a newer id_token_hint, or name the person by login_hint.",
+  },
+  invalid_binding_message: {
+    means: "The message is too long, or is not one line of plain text.",
+    remedy: "Send one line of at most 200 characters as binding_message.",
+  },
+  insufficient_user_authentication: {
+    means: "The person has to prove who they are again, or in a stronger way.",
+    remedy:
+      "Have them sign in again, or confirm with a passkey of theirs; max_age says how fresh it has to be.",
+  },
+  unmet_authentication_requirements: {
+    means: "The person cannot sign in here in the way that was asked for.",
+    remedy: "Ask for one of acr_values_supported in the metadata of this server, or for none.",
+  },
+  approval_required: {
+    means: "A person has to approve this each time, and was asked.",
+    remedy:
+      "Poll the token endpoint with the auth_req_id of this answer and the CIBA grant type, no faster than interval says. Or send completion_mode=deferred to be answered with a deferral_code, or completion_mode=narrowed to get a token without it at once.",
+  },
   invalid_request_uri: {
     means: "The request_uri is unknown, used, expired, or was pushed by another client.",
     remedy: "Push the authorization request again, and use its request_uri once and soon.",

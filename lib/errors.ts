@@ -24,6 +24,17 @@ export const ERRORS = {
   // RFC 9449: proof of possession
   invalid_dpop_proof: { status: 400, spec: "RFC 9449 §5" },
   use_dpop_nonce: { status: 400, spec: "RFC 9449 §8" },
+  // RFC 8628 §3.5: device codes, and what polls as they do (CIBA Core §11)
+  authorization_pending: { status: 400, spec: "RFC 8628 §3.5" },
+  slow_down: { status: 400, spec: "RFC 8628 §3.5" },
+  expired_token: { status: 400, spec: "RFC 8628 §3.5" },
+  // OpenID Connect CIBA Core §13
+  unknown_user_id: { status: 400, spec: "CIBA Core §13" },
+  expired_login_hint_token: { status: 400, spec: "CIBA Core §13" },
+  invalid_binding_message: { status: 400, spec: "CIBA Core §13" },
+  // RFC 9470
+  insufficient_user_authentication: { status: 401, spec: "RFC 9470 §3" },
+  unmet_authentication_requirements: { status: 400, spec: "RFC 9470 §5" },
   // RFC 9126 and RFC 9101: pushed authorization requests
   invalid_request_uri: { status: 400, spec: "RFC 9126 §4" },
   // RFC 9396
@@ -53,6 +64,7 @@ export type ErrorCode = keyof typeof ERRORS;
 
 /** Refinements of a standard code, sent as `error_code` beside it (product decision D8). */
 export type ErrorDetail =
+  | "approval_required"
   | "agent_frozen"
   | "delegation_depth_exceeded"
   | "may_act_violation"

@@ -1,4 +1,5 @@
 import type { Context } from "./context";
+import { expireLapsed } from "./services/approval-ends";
 import { pruneApprovals } from "./services/approvals";
 import { pruneCodes } from "./services/authorization-codes";
 import { eraseEndedSecrets, pruneClients } from "./services/clients";
@@ -23,6 +24,7 @@ const jobs: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
   pruneReceipts,
   pruneRefreshTokens,
   pruneCodes,
+  expireLapsed,
   pruneApprovals,
   prunePushedRequests,
   pruneClients,

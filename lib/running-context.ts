@@ -56,6 +56,7 @@ async function start(): Promise<Running> {
     warnings,
     async close() {
       ctx.courier.stop();
+      ctx.waiting.stop();
       // What is still on its way to a slow receiver then is delivered again by whoever starts next.
       await Promise.race([Promise.all(pending), setTimeout(PATIENCE * 1000, undefined, { ref: false })]);
       await database.close();

@@ -12,7 +12,10 @@ type Purpose =
   | "push"
   | "dpop-nonce"
   | "attestation-challenge"
-  | "passkey-challenge";
+  | "passkey-challenge"
+  | "user-code"
+  | "approval-handle"
+  | "paused-request";
 
 /** Thrown when a sealed text cannot be opened: it was sealed with another key, or changed since. */
 export class UnsealError extends Error {

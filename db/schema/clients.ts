@@ -64,6 +64,9 @@ export const clients = pgTable("clients", {
   authorizationDetailsTypes: text().array(),
   /** SHA-256 of its registration access token (RFC 7592 §3). */
   registrationTokenHash: text(),
+  /** How it learns of an answer that it asked for without a browser (CIBA Core §4); null: it uses no CIBA. */
+  backchannelTokenDeliveryMode: text().$type<"poll" | "ping">(),
+  backchannelClientNotificationEndpoint: text(),
   idJagTargets: jsonb().$type<IdJagTarget[]>().notNull().default([]),
   applicationType: text().$type<"web" | "native">().notNull(),
   redirectUris: text().array().notNull(),

@@ -52,6 +52,8 @@ export const accessTokens = pgTable(
     receipt: text(),
     /** The approval a person gave for it. */
     approvalId: text(),
+    /** Scopes that the approval was for: no registration, grant or role narrows them in this token. */
+    approvedScope: text().array(),
     /** The policy that allowed it, as the policy provider names its version. */
     policyVersion: text(),
   },

@@ -14,6 +14,8 @@ export const users = pgTable("users", {
   passwordHash: text(),
   /** Lower-cased e-mail of a local account; null otherwise. Never used to link a provider's identity. */
   localEmail: text().unique(),
+  /** Names that approvals can be put to; the operator says who is in which. */
+  groups: text().array().notNull().default([]),
   status: text().$type<UserStatus>().notNull().default("active"),
   createdAt: timestamp({ withTimezone: true }).notNull(),
   lastSignInAt: timestamp({ withTimezone: true }),

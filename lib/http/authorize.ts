@@ -3,8 +3,9 @@ import { isOAuthError, OAuthError } from "@/lib/errors";
 import { brokenLink, clientAndRedirect, stateOf } from "@/lib/oauth/authorization-request";
 import { authorizationResponse } from "@/lib/oauth/authorization-response";
 import { errorDescription } from "@/lib/oauth/error-description";
-import { type Approval, decideConsent, openApproval, requestConsent } from "@/lib/services/approvals";
+import type { Consent } from "@/lib/services/approvals";
 import type { Client } from "@/lib/services/clients";
+import { decideConsent, openConsent, requestConsent } from "@/lib/services/consents";
 import { record } from "@/lib/services/events";
 import { findStandingGrant } from "@/lib/services/grants";
 import { isPushedRequestUri, type PushedRequest, takePushedRequest } from "@/lib/services/pushed-requests";
@@ -81,16 +82,16 @@ export async function resumeEndpoint(ctx: Context, call: Call): Promise<Response
   const { browser } = browserOfCall(ctx, call);
   const by = await sessionOf(ctx, call.request);
   if (!by) return seeOther(loginPath(`/authorize/${id}`));
-  const view = await openApproval(ctx, { id, userId: by.user.id, browser });
+  const view = await openConsent(ctx, { id, userId: by.user.id, browser });
   // What cannot go on here is told by the page of the approval.
   if (view.state !== "open") return seeOther(`/approve/${encodeURIComponent(id)}`);
   return nextStep(ctx, call, { approval: view.approval, by, browser, cookies: [] });
 }
 
 /** What decides whether a person must be asked. */
-type Question = Pick<Approval, "clientId" | "request" | "createdAt"> & { kind: Client["kind"] };
+type Question = Pick<Consent, "clientId" | "request" | "createdAt"> & { kind: Client["kind"] };
 
-type Step = { approval: Approval; by: SignedIn | undefined; browser: string; cookies: readonly string[] };
+type Step = { approval: Consent; by: SignedIn | undefined; browser: string; cookies: readonly string[] };
 
 /** Sign-in when nobody is signed in or a new one is asked for, then the question, unless it need not be asked. */
 async function nextStep(
@@ -108,7 +109,7 @@ async function nextStep(
 /** `prompt=login` and `max_age` are about the sign-in, and one after the request satisfies both (OIDC Core §3.1.2.1). */
 export function needsSignIn(
   ctx: Context,
-  { request, createdAt }: Pick<Approval, "request" | "createdAt">,
+  { request, createdAt }: Pick<Consent, "request" | "createdAt">,
   { session }: SignedIn,
 ): boolean {
   const { prompt, maxAge } = request;
@@ -157,11 +158,11 @@ async function requireSilence(
 async function answerWithoutAsking(
   ctx: Context,
   { address }: Call,
-  { id }: Approval,
+  { id }: Consent,
   by: SignedIn,
   browser: string,
 ) {
-  const view = await openApproval(ctx, { id, userId: by.user.id, browser });
+  const view = await openConsent(ctx, { id, userId: by.user.id, browser });
   if (view.state !== "open") throw new OAuthError("access_denied", "This request was answered already.");
   const { request } = view.approval;
   const allow = await scopeOfRole(ctx, request, by.user.role);
@@ -178,7 +179,7 @@ async function answerWithoutAsking(
 /** The address that carries a code to the app (RFC 6749 §4.1.2). */
 export const codeRedirect = (
   { settings }: Pick<Context, "settings">,
-  { request }: Approval,
+  { request }: Consent,
   code: string,
 ): string =>
   authorizationResponse(request.redirectUri, { code, state: request.state, issuer: settings.serverUrl });

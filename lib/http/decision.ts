@@ -3,7 +3,8 @@ import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { remainingDetails } from "@/lib/oauth/details-terms";
 import { redirectKind } from "@/lib/oauth/redirect-uri";
-import { type Approval, type DecisionOutcome, decideConsent, openApproval } from "@/lib/services/approvals";
+import type { Consent } from "@/lib/services/approvals";
+import { type DecisionOutcome, decideConsent, openConsent } from "@/lib/services/consents";
 import { findStandingGrant } from "@/lib/services/grants";
 import { withoutStrays } from "@/lib/services/identity";
 import type { SignedIn } from "@/lib/services/sessions";
@@ -27,7 +28,7 @@ export async function decisionEndpoint(ctx: Context, call: Call): Promise<Respon
   const decision = fields.get("decision");
   if (decision !== "allow" && decision !== "deny")
     throw new OAuthError("invalid_request", "Answer with one of the two buttons.");
-  const view = await openApproval(ctx, { id, userId: by.user.id, browser });
+  const view = await openConsent(ctx, { id, userId: by.user.id, browser });
   if (view.state === "not_yours" || view.state === "unknown") throw notYours();
   if (view.state !== "open") return seeOther(page);
   // The app asked for a new sign-in, and going straight to the page is no way around it.
@@ -49,7 +50,7 @@ export async function decisionEndpoint(ctx: Context, call: Call): Promise<Respon
  */
 async function allowedScope(
   ctx: Context,
-  { request, clientId }: Approval,
+  { request, clientId }: Consent,
   by: SignedIn,
   chosen: readonly string[],
 ) {
@@ -64,14 +65,14 @@ async function allowedScope(
  * The details of the request at these places: nobody can allow one that was not asked for, nor one of a type that the
  * resource has no more. Undefined: none were asked for.
  */
-async function allowedDetails(ctx: Context, { request }: Approval, places: readonly string[]) {
+async function allowedDetails(ctx: Context, { request }: Consent, places: readonly string[]) {
   const chosen = request.authorizationDetails?.filter((_, place) => places.includes(`${place}`));
   return chosen && remainingDetails(await detailsTermsAt(ctx, request.resource), chosen);
 }
 
 /** Whether an answer allows nothing of what was asked. */
 const isNothing = (
-  { request: { scope, authorizationDetails = [] } }: Approval,
+  { request: { scope, authorizationDetails = [] } }: Consent,
   allow: readonly string[],
   details: readonly unknown[] = [],
 ): boolean => allow.length + details.length === 0 && scope.length + authorizationDetails.length > 0;
@@ -90,7 +91,7 @@ function redirectOf(ctx: Context, decided: Exclude<DecisionOutcome, { outcome: "
 }
 
 /** By redirect to the web and to loopback; an app's own scheme gets a page to land on, with a link to press. */
-function sendBack({ settings }: Context, { client, request }: Approval, location: string): Response {
+function sendBack({ settings }: Context, { client, request }: Consent, location: string): Response {
   const kind = redirectKind(request.redirectUri);
   if (kind !== "private-use") return seeOther(location);
   return returnPage({ issuerHost: new URL(settings.serverUrl).host, app: client.name, url: location, kind });
@@ -113,7 +114,7 @@ export async function decisionApiEndpoint(ctx: Context, call: Call): Promise<Res
   const body = await readJsonAs(call.request, DecisionBody);
   const id = call.params.id ?? "";
   const { browser } = browserOfCall(ctx, call);
-  const view = await openApproval(ctx, { id, userId: by.user.id, browser });
+  const view = await openConsent(ctx, { id, userId: by.user.id, browser });
   if (view.state === "expired")
     throw new OAuthError("conflict", "This approval has expired. Start again in the app.");
   if (view.state === "answered") throw new OAuthError("conflict", "This approval was answered already.");
@@ -135,7 +136,7 @@ export async function decisionApiEndpoint(ctx: Context, call: Call): Promise<Res
 }
 
 /** The details that a JSON answer allows; a place where the request has none is a mistake to be told of. */
-function chosenDetails(ctx: Context, approval: Approval, places: readonly number[] | undefined) {
+function chosenDetails(ctx: Context, approval: Consent, places: readonly number[] | undefined) {
   const all = [...(approval.request.authorizationDetails ?? []).keys()];
   const chosen = places ?? all;
   if (chosen.every((place) => place < all.length)) return allowedDetails(ctx, approval, chosen.map(String));

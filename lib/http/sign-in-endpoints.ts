@@ -9,7 +9,7 @@ import { findLocalUser, findUser, upsertProviderUser } from "@/lib/services/user
 import type { SignInProvider } from "@/lib/settings";
 import type { Call, Route } from "./call";
 import { browserOfCall, seeOther, sessionOf } from "./session";
-import { readSignInForm, type SignInForm, signInAgain, startSession, waitingApproval } from "./sign-in";
+import { readSignInForm, type SignInForm, signInAgain, startSession, waitingConsent } from "./sign-in";
 
 /** What a finished dance or password check hands over; it lives for two minutes in a sealed cookie. */
 export const Handoff = z.object({
@@ -146,7 +146,7 @@ function findProvider({ settings }: Context, { params }: Call): SignInProvider {
 /** Whether the provider's own session is not enough: somebody signs in again, or the app asked for a new sign-in. */
 async function mustSignInAnew(ctx: Context, call: Call, { fields, continueTo, browser }: SignInForm) {
   if (fields.has("again") || (await sessionOf(ctx, call.request))) return true;
-  const approval = await waitingApproval(ctx, continueTo, browser);
+  const approval = await waitingConsent(ctx, continueTo, browser);
   if (!approval) return false;
   const { prompt, maxAge } = approval.request;
   return prompt.includes("login") || prompt.includes("select_account") || maxAge !== undefined;

@@ -1,6 +1,6 @@
 import type { Context } from "@/lib/context";
 import { matchesSecret } from "@/lib/ids";
-import { type Approval, findApproval, releaseApprovals } from "@/lib/services/approvals";
+import { type Consent, findApproval, isConsent, releaseApprovals, statusOf } from "@/lib/services/approvals";
 import { IDENTITY_REFUSALS } from "@/lib/services/provider-identity";
 import { createSession, endSession } from "@/lib/services/sessions";
 import type { Call } from "./call";
@@ -51,16 +51,16 @@ export function signInAgain({ problem, continueTo, local = false }: SignInPage):
   return `/login?${local ? "local&" : ""}${query}`;
 }
 
-/** The question that waits in this browser behind a sign-in, if that is where the person is on the way to. */
-export async function waitingApproval(
+/** The consent that waits in this browser behind a sign-in, if that is where the person is on the way to. */
+export async function waitingConsent(
   ctx: Context,
   continueTo: string,
   browser: string,
-): Promise<Approval | undefined> {
+): Promise<Consent | undefined> {
   const id = /^\/(?:authorize|approve)\/([\w-]+)$/.exec(continueTo)?.[1];
   const approval = id ? await findApproval(ctx, id) : undefined;
-  if (approval?.status !== "pending" || approval.expiresAt <= ctx.now()) return undefined;
-  return matchesSecret(browser, approval.browserHash) ? approval : undefined;
+  if (!approval || !isConsent(approval) || statusOf(ctx, approval) !== "pending") return undefined;
+  return matchesSecret(browser, approval.browserHash ?? "") ? approval : undefined;
 }
 
 type Proven = {

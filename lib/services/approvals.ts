@@ -1,40 +1,38 @@
-import { and, eq, gt, isNull, lt, or } from "drizzle-orm";
-import { approvals, type ClientSnapshot, type StoredAuthorizationRequest } from "@/db/schema/approvals";
-import { type Context, inTransaction } from "@/lib/context";
-import { hashSecret, newOpaqueId } from "@/lib/ids";
-import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
-import { isIdentityScope } from "@/lib/oauth/identity-scope";
-import { createCode } from "./authorization-codes";
+import { and, count, eq, gt, inArray, isNull, lt, lte, or, type SQL, sql } from "drizzle-orm";
+import {
+  type ApprovalStatus,
+  type AskedAct,
+  approvals,
+  type ClientSnapshot,
+  type StoredAuthorizationRequest,
+} from "@/db/schema/approvals";
+import type { Context } from "@/lib/context";
+import { hashSecret } from "@/lib/ids";
 import type { Client } from "./clients";
-import { type Event, record } from "./events";
-import { extendGrant } from "./grants";
-import type { SignedIn } from "./sessions";
-import { scopeOfRole } from "./targets";
 
 export type Approval = typeof approvals.$inferSelect;
+/** A question that an app put by sending a browser here. */
+export type Consent = Approval & { request: StoredAuthorizationRequest };
+/** A question that an agent or a device put, from wherever it runs. */
+export type ActApproval = Approval & { act: AskedAct; digest: string };
 
-/** A person has this long to answer, in seconds. */
-const APPROVAL_TTL = 600;
+/** Whether a question is of an app that waits for a browser to come back; all others are of agents and devices. */
+export const isConsent = (approval: Approval): approval is Consent => approval.kind === "consent";
+export const isAct = (approval: Approval): approval is ActApproval => approval.act !== null;
 
-type NewConsent = { client: Client; request: StoredAuthorizationRequest; browser: string };
+type NewApproval = Omit<typeof approvals.$inferInsert, "clientId" | "client" | "createdAt" | "changedAt">;
 
-/** Keeps a validated authorization request until the person in this browser has answered it. */
-export async function requestConsent(
-  ctx: Context,
-  { client, request, browser }: NewConsent,
-): Promise<Approval> {
+/** Puts a question; what the person will be shown of the client is what it is now. */
+export async function insertApproval(ctx: Context, client: Client, values: NewApproval): Promise<Approval> {
   const now = ctx.now();
   const [approval] = await ctx.db
     .insert(approvals)
     .values({
-      id: newOpaqueId(),
-      kind: "consent",
+      ...values,
       clientId: client.clientId,
       client: snapshot(client),
-      request,
-      browserHash: hashSecret(browser),
       createdAt: now,
-      expiresAt: new Date(now.getTime() + APPROVAL_TTL * 1000),
+      changedAt: now,
     })
     .returning();
   if (!approval) throw new Error("an insert without conflict clause returns its row");
@@ -54,28 +52,21 @@ export async function findApproval(ctx: Context, id: string): Promise<Approval |
   return approval;
 }
 
-/** How an approval stands for the person who looks at it. */
-export type ApprovalView =
-  | { state: "unknown" | "expired" | "not_yours" }
-  | { state: "answered"; approval: Approval }
-  | { state: "open"; approval: Approval };
+/** The same, which nobody else changes until the transaction ends. */
+export async function lockApproval(tx: Context, id: string): Promise<Approval | undefined> {
+  const [approval] = await tx.db.select().from(approvals).where(eq(approvals.id, id)).for("update");
+  return approval;
+}
 
-/**
- * Opens an approval for a person: it is theirs from then on, and only in the browser that asked
- * (a consent page somebody else started is not for you to answer).
- */
-export async function openApproval(
+/** How a question stands now: one whose time is over has expired, whether or not anybody wrote that down. */
+export const statusOf = ({ now }: Pick<Context, "now">, { status, expiresAt }: Approval): ApprovalStatus =>
+  status === "pending" && expiresAt <= now() ? "expired" : status;
+
+/** Makes a question this person's own: nobody else may open or answer it afterwards. */
+export async function claimApproval(
   ctx: Context,
-  { id, userId, browser }: { id: string; userId: string; browser: string },
-): Promise<ApprovalView> {
-  const approval = await findApproval(ctx, id);
-  if (!approval) return { state: "unknown" };
-  if (approval.browserHash !== hashSecret(browser)) return { state: "not_yours" };
-  if (approval.userId !== null && approval.userId !== userId) return { state: "not_yours" };
-  if (approval.status === "expired") return { state: "expired" };
-  if (approval.status !== "pending") return { state: "answered", approval };
-  if (approval.expiresAt <= ctx.now()) return { state: "expired" };
-  if (approval.userId === userId) return { state: "open", approval };
+  { id, userId }: { id: string; userId: string },
+): Promise<Approval | undefined> {
   const [claimed] = await ctx.db
     .update(approvals)
     .set({ userId })
@@ -87,124 +78,131 @@ export async function openApproval(
       ),
     )
     .returning();
-  return claimed ? { state: "open", approval: claimed } : { state: "not_yours" };
+  return claimed;
 }
 
-type Decision = {
-  id: string;
-  by: SignedIn;
-  browser: string;
-  /** Scopes the person allows, of those the request names; undefined: the person refuses. */
-  allow: readonly string[] | undefined;
-  /** What they allow of the authorization details that the request has; absent: it has none. */
-  details?: readonly AuthorizationDetail[] | undefined;
-  address?: string | undefined;
-};
+/** What may be written about a question that still waits. */
+type Note = Pick<
+  Partial<Approval>,
+  "wrongNumbers" | "grantId" | "expiresAt" | "polledAt" | "interval" | "matchNumber"
+>;
 
-/** What a decision led to: a code for the app, a refusal for the app, or nothing because another one stands. */
-export type DecisionOutcome =
-  | { outcome: "approved"; approval: Approval; code: string }
-  | { outcome: "denied"; approval: Approval }
-  | { outcome: "too_late" };
-
-/** Takes a person's answer to a consent, once: the first answer stands. */
-export function decideConsent(
-  ctx: Context,
-  { id, by, browser, allow, details, address }: Decision,
-): Promise<DecisionOutcome> {
-  const { user } = by;
-  return inTransaction(ctx, async (tx) => {
-    const [approval] = await tx.db
-      .update(approvals)
-      .set({
-        status: allow ? "consumed" : "denied",
-        decidedAt: tx.now(),
-        grantedScope: allow ? [...allow] : null,
-        grantedDetails: allow && details ? [...details] : null,
-      })
-      .where(
-        and(
-          eq(approvals.id, id),
-          eq(approvals.kind, "consent"),
-          eq(approvals.status, "pending"),
-          eq(approvals.userId, user.id),
-          eq(approvals.browserHash, hashSecret(browser)),
-          gt(approvals.expiresAt, tx.now()),
-        ),
-      )
-      .returning();
-    if (!approval) return { outcome: "too_late" };
-    const { request, clientId } = approval;
-    const event = { actor: `user:${user.id}`, subject: `client:${clientId}`, clientId, address };
-    if (!allow) {
-      await record(tx, {
-        ...event,
-        type: "consent.denied",
-        data: { approval: id, resource: request.resource },
-      });
-      return { outcome: "denied", approval };
-    }
-    return approve(tx, { approval, by, allow, details, event });
-  });
+/** Notes something about a question that is not its answer. */
+export async function noteApproval(tx: Context, id: string, note: Note): Promise<void> {
+  await tx.db.update(approvals).set(note).where(eq(approvals.id, id));
 }
 
-type Approved = Pick<Decision, "by" | "details"> & {
-  approval: Approval;
-  allow: readonly string[];
-  event: Pick<Event, "actor" | "subject" | "clientId" | "address">;
-};
-
-/** What a person's yes changes: the standing grant, and a code that stands on it. */
-async function approve(
-  tx: Context,
-  { approval, by: { user, session }, allow, details, event }: Approved,
-): Promise<DecisionOutcome> {
-  const { id, request, clientId } = approval;
-  const { resource } = request;
-  const grant = await extendGrant(tx, { userId: user.id, clientId, resource }, allow);
-  // The grant's own scopes come along, so that an app that asked only for what it lacked keeps the rest (Q33);
-  // the page showed them. What the person's role no longer allows stays behind.
-  const standing = isInDetailOnly(request) ? allow : grant.scope;
-  const scope = [...(await scopeOfRole(tx, { resource, scope: standing }, user.role))];
-  await tx.db.update(approvals).set({ grantId: grant.id }).where(eq(approvals.id, id));
-  const code = await createCode(tx, {
-    approvalId: id,
-    grantId: grant.id,
-    clientId,
-    userId: user.id,
-    redirectUri: request.redirectUri,
-    codeChallenge: request.codeChallenge,
-    resource: request.resource,
-    scope,
-    authorizationDetails: details ? [...details] : null,
-    dpopJkt: request.dpopJkt ?? null,
-    nonce: request.nonce ?? null,
-    authTime: session.authTime,
-    amr: session.amr,
-  });
-  await record(tx, {
-    ...event,
-    type: "consent.approved",
-    data: {
-      ...{ approval: id, grant: grant.id, resource, allowed: [...allow], scope },
-      ...(details && { authorizationDetails: summary(details) }),
-    },
-  });
-  return { outcome: "approved", approval, code };
+/** Tells those who wait that there is something new to know of a question that is still open. */
+export async function touchApproval(tx: Context, id: string): Promise<void> {
+  await tx.db.update(approvals).set({ changedAt: tx.now() }).where(eq(approvals.id, id));
+  tx.defer(async () => tx.waiting.wake([id]));
 }
+
+type Answer = Pick<
+  Partial<Approval>,
+  "decidedBy" | "reason" | "grantedScope" | "grantedDetails" | "authTime" | "amr" | "userId" | "expiresAt"
+>;
+
+type Settled = Exclude<ApprovalStatus, "pending">;
 
 /**
- * A request for details and no scope is for them and nothing else, beside who the person is: what was allowed before
- * stays where it is.
+ * Answers a question that still waits, in one statement: the first answer stands. Undefined: another one does, or its
+ * time is over.
  */
-export const isInDetailOnly = ({ scope, authorizationDetails }: StoredAuthorizationRequest): boolean =>
-  authorizationDetails !== undefined && scope.every(isIdentityScope);
+export async function settleApproval(
+  tx: Context,
+  id: string,
+  { status, answer = {}, where }: { status: Settled; answer?: Answer; where?: SQL | undefined },
+): Promise<Approval | undefined> {
+  const [settled] = await tx.db
+    .update(approvals)
+    .set({ ...answer, status, decidedAt: tx.now(), changedAt: tx.now() })
+    .where(
+      and(eq(approvals.id, id), eq(approvals.status, "pending"), gt(approvals.expiresAt, tx.now()), where),
+    )
+    .returning();
+  if (settled) tx.defer(async () => tx.waiting.wake([id]));
+  return settled;
+}
 
-/** The trail tells what was agreed to; the token that comes of it is told with every detail. */
-const summary = (details: readonly AuthorizationDetail[]) => ({
-  count: details.length,
-  types: [...new Set(details.map(({ type }) => type))],
-});
+/** Uses a yes up, in one statement: true for the first who does, and nobody after the time it was good for. */
+export async function consumeApproval(tx: Context, id: string): Promise<boolean> {
+  const consumed = await tx.db
+    .update(approvals)
+    .set({ status: "consumed", changedAt: tx.now(), sealedRequest: null, sealedPing: null })
+    .where(and(eq(approvals.id, id), eq(approvals.status, "approved"), gt(approvals.expiresAt, tx.now())))
+    .returning({ id: approvals.id });
+  return consumed.length > 0;
+}
+
+/** A question of this person and browser, for `settleApproval`. */
+export const isOfBrowser = (userId: string, browser: string): SQL | undefined =>
+  and(eq(approvals.userId, userId), eq(approvals.browserHash, hashSecret(browser)));
+
+/** How many questions of a client wait for an answer, and for how many of them this person would have to be asked. */
+export async function countPending(
+  ctx: Context,
+  { clientId, subjectUserId }: { clientId: string; subjectUserId: string | null },
+): Promise<{ ofClient: number; ofPerson: number }> {
+  const isWaiting = and(eq(approvals.status, "pending"), gt(approvals.expiresAt, ctx.now()));
+  const number = async (where: SQL | undefined) => {
+    const [row] = await ctx.db.select({ all: count() }).from(approvals).where(and(isWaiting, where));
+    return row?.all ?? 0;
+  };
+  const isAgents = inArray(approvals.kind, ["step_up", "ciba", "issuance"]);
+  return {
+    ofClient: await number(and(isAgents, eq(approvals.clientId, clientId))),
+    ofPerson: subjectUserId === null ? 0 : await number(eq(approvals.subjectUserId, subjectUserId)),
+  };
+}
+
+/** How often people refused a client since then. */
+export async function countDenials(ctx: Context, clientId: string, since: Date): Promise<number> {
+  const [row] = await ctx.db
+    .select({ all: count() })
+    .from(approvals)
+    .where(
+      and(eq(approvals.clientId, clientId), eq(approvals.status, "denied"), gt(approvals.decidedAt, since)),
+    );
+  return row?.all ?? 0;
+}
+
+/** The question with this digest that a client already waits for. */
+export async function findPendingAct(
+  ctx: Context,
+  { clientId, digest, kind }: { clientId: string; digest: string; kind: Approval["kind"] },
+): Promise<Approval | undefined> {
+  const [found] = await ctx.db
+    .select()
+    .from(approvals)
+    .where(
+      and(
+        eq(approvals.clientId, clientId),
+        eq(approvals.kind, kind),
+        eq(approvals.digest, digest),
+        inArray(approvals.status, ["pending", "approved"]),
+        gt(approvals.expiresAt, ctx.now()),
+      ),
+    )
+    .orderBy(sql`${approvals.createdAt} desc`)
+    .limit(1);
+  return found;
+}
+
+/** Approvals in an order, narrowed by the caller. */
+export const listApprovals = (ctx: Context, where: SQL | undefined, limit: number): Promise<Approval[]> =>
+  ctx.db.select().from(approvals).where(where).orderBy(sql`${approvals.createdAt} desc`).limit(limit);
+
+/** What changed since then, at the latest: what those who wait are told of. */
+export const listChanges = (
+  ctx: Pick<Context, "db">,
+  since: Date,
+): Promise<{ id: string; changedAt: Date | null }[]> =>
+  ctx.db
+    .select({ id: approvals.id, changedAt: approvals.changedAt })
+    .from(approvals)
+    .where(gt(approvals.changedAt, since))
+    .limit(10_000);
 
 /** Lets go of the open questions of a person in one browser, for whoever signs in there next. */
 export async function releaseApprovals(
@@ -214,25 +212,31 @@ export async function releaseApprovals(
   await ctx.db
     .update(approvals)
     .set({ userId: null })
-    .where(
-      and(
-        eq(approvals.userId, userId),
-        eq(approvals.browserHash, hashSecret(browser)),
-        eq(approvals.status, "pending"),
-      ),
-    );
+    .where(and(isOfBrowser(userId, browser), eq(approvals.status, "pending")));
 }
 
-/** Ends the open questions of an app that is gone, within the caller's transaction. */
+/** Ends what was asked or allowed and not used yet of an app that is gone, within the caller's transaction. */
 export async function endApprovalsOf(tx: Context, clientId: string): Promise<void> {
-  await tx.db
+  const ended = await tx.db
     .update(approvals)
-    .set({ status: "expired" })
-    .where(and(eq(approvals.clientId, clientId), eq(approvals.status, "pending")));
+    .set({ status: "cancelled", changedAt: tx.now(), sealedRequest: null, sealedPing: null })
+    .where(and(eq(approvals.clientId, clientId), inArray(approvals.status, ["pending", "approved"])))
+    .returning({ id: approvals.id });
+  tx.defer(async () => tx.waiting.wake(ended.map(({ id }) => id)));
 }
+
+/** Writes down what has expired, within the caller's transaction, which tells of it. */
+export const expireApprovals = (tx: Context): Promise<Approval[]> =>
+  tx.db
+    .update(approvals)
+    .set({ status: "expired", changedAt: tx.now(), sealedRequest: null, sealedPing: null })
+    .where(and(eq(approvals.status, "pending"), lte(approvals.expiresAt, tx.now())))
+    .returning();
 
 /** Removes approvals a day after they ended, and what nobody ever signed in for as soon as it has lapsed. */
 export async function pruneApprovals(ctx: Context): Promise<void> {
-  await ctx.db.delete(approvals).where(and(isNull(approvals.userId), lt(approvals.expiresAt, ctx.now())));
+  await ctx.db
+    .delete(approvals)
+    .where(and(eq(approvals.kind, "consent"), isNull(approvals.userId), lt(approvals.expiresAt, ctx.now())));
   await ctx.db.delete(approvals).where(lt(approvals.expiresAt, new Date(ctx.now().getTime() - 86_400_000)));
 }

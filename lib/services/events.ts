@@ -13,6 +13,12 @@ export const EVENTS = [
   "agent.updated",
   "agent_access.narrowed",
   "agent_access.stopped",
+  "approval.approved",
+  "approval.cancelled",
+  "approval.consumed",
+  "approval.denied",
+  "approval.expired",
+  "approval.requested",
   "chain.frozen",
   "chain.killed",
   "chain.thawed",
@@ -67,7 +73,7 @@ export type Event = {
   type: EventType;
   /** Who acted: `user:…`, `client:…`, `operator`, `system`. */
   actor: string;
-  /** On what: `client:…`, `grant:…`, `user:…`, `token:<jti>`, `transaction:<txn>`, `key:<kid>`, `passkey:<credential id>`, `resource:<uri>`, `issuer:<iss>`. */
+  /** On what: `client:…`, `grant:…`, `user:…`, `token:<jti>`, `transaction:<txn>`, `key:<kid>`, `passkey:<credential id>`, `approval:<id>`, `resource:<uri>`, `issuer:<iss>`. */
   subject?: string | undefined;
   clientId?: string | undefined;
   data?: Record<string, unknown>;

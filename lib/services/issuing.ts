@@ -24,6 +24,8 @@ export type Issue = {
   grantId?: string | undefined;
   familyId?: string | undefined;
   approvalId?: string | undefined;
+  /** Scopes that the approval was for; absent: it was a consent, or there was none. */
+  approvedScope?: readonly string[] | undefined;
   authTime?: Date | undefined;
   amr?: readonly string[] | undefined;
   /** The server whose assertion the token comes from. */
@@ -86,6 +88,7 @@ export async function mintAccessToken(ctx: Context, issue: Issue): Promise<Minte
       familyId: issue.familyId ?? null,
       grantId: issue.grantId ?? null,
       approvalId: issue.approvalId ?? null,
+      approvedScope: issue.approvedScope ? [...issue.approvedScope] : null,
       scope: [...scope],
       audience,
       issuedAt,

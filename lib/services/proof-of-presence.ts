@@ -1,7 +1,7 @@
 import type { Risk } from "@/db/schema/resources";
 import type { Context } from "@/lib/context";
 import { hasPasskey } from "./passkeys";
-import { isFresh, type SignedIn } from "./sessions";
+import { type Answerer, isFresh } from "./sessions";
 
 /** Seconds after a sign-in in which a person may do what a stolen session must not: five minutes. */
 export const FRESH_SIGN_IN = 300;
@@ -11,12 +11,11 @@ export type Presence = "ok" | "passkey" | "sign_in_again";
 
 /**
  * What a question of a risk asks of the person who answers it (product decision D30): of high risk a signature by
- * passkey, or a sign-in just now where they have none; of medium risk a recent sign-in (D20); of low risk nothing more.
+ * passkey, or a sign-in just now where they have none; of every other a recent sign-in (D20).
  */
-export async function proofOfPresence(ctx: Context, by: SignedIn, risk: Risk): Promise<Presence> {
+export async function proofOfPresence(ctx: Context, by: Answerer, risk: Risk): Promise<Presence> {
   switch (risk) {
     case "low":
-      return "ok";
     case "medium":
       return isFresh(ctx, by.session, ctx.settings.sessionIdle) ? "ok" : "sign_in_again";
     case "high":

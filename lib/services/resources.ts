@@ -19,6 +19,9 @@ const RECENT = "resources";
 export const listResourcesRecently = async (ctx: Context): Promise<readonly Resource[]> =>
   (await ctx.recent.read(RECENT, () => listResources(ctx))) ?? [];
 
+/** Lets a client give a person's answer to what agents ask (product decision D2). */
+export const DECIDE_SCOPE = "approvals:decide";
+
 /** The server's own resource: what a token is for when nobody names one (client quirk Q27). */
 const ownResource = ({ serverUrl }: Context["settings"]) => ({
   resource: serverUrl,
@@ -26,6 +29,13 @@ const ownResource = ({ serverUrl }: Context["settings"]) => ({
   aliases: [] as string[],
   scopes: [
     { name: "account:read", description: "See your name and e-mail address on this server", risk: "low" },
+    {
+      name: DECIDE_SCOPE,
+      description: "Answer for you what agents ask",
+      risk: "high",
+      // Whoever may answer for a person could let their own agents do anything (product decision D19).
+      operatorOnly: true,
+    },
   ] satisfies ResourceScope[],
 });
 
@@ -53,6 +63,19 @@ export async function ensureOwnResources(ctx: Context): Promise<void> {
       })),
     )
     .onConflictDoNothing();
+  await addOwnScopes(ctx);
+}
+
+/** What this release added to the server's own resource is there after an upgrade too; what an operator said of it stays. */
+async function addOwnScopes(ctx: Context): Promise<void> {
+  const { resource, scopes } = ownResource(ctx.settings);
+  const [known] = await ctx.db.select().from(resources).where(eq(resources.resource, resource));
+  const missing = scopes.filter(({ name }) => !known?.scopes.some((scope) => scope.name === name));
+  if (!known || missing.length === 0) return;
+  await ctx.db
+    .update(resources)
+    .set({ scopes: [...known.scopes, ...missing] })
+    .where(eq(resources.id, known.id));
 }
 
 type NewResource = {

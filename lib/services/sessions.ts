@@ -11,6 +11,9 @@ export type Session = typeof sessions.$inferSelect;
 /** A signed-in person and the session that says so. */
 export type SignedIn = { user: User; session: Session };
 
+/** A person who answers something, and how and when they proved who they are. */
+export type Answerer = { user: User; session: Pick<Session, "authTime" | "amr"> };
+
 /** Not written more often than this, so that reading a page costs no write. */
 const LAST_SEEN_STEP = 60;
 /** A sign-in through a provider has to come back within this time. */
@@ -92,8 +95,11 @@ export async function findSession(ctx: Context, value: string | undefined): Prom
 }
 
 /** Whether the person proved who they are within the last `maxAge` seconds. */
-export const isFresh = (ctx: Pick<Context, "now">, session: Session, maxAge: number): boolean =>
-  secondsSince(ctx, session.authTime) <= maxAge;
+export const isFresh = (
+  ctx: Pick<Context, "now">,
+  session: Pick<Session, "authTime">,
+  maxAge: number,
+): boolean => secondsSince(ctx, session.authTime) <= maxAge;
 
 const secondsSince = (ctx: Pick<Context, "now">, at: Date): number =>
   (ctx.now().getTime() - at.getTime()) / 1000;

@@ -86,7 +86,7 @@ const RANK: Record<Role, number> = { member: 0, approver: 1, admin: 2 };
 type Asking = { client: Client; target: Target; asked: readonly string[] | undefined; role?: Role };
 
 /** Whether a person of this role may grant a scope (product decision D19). */
-const mayGrant = (role: Role, { minimumRole }: ResourceScope): boolean =>
+export const roleSuffices = (role: Role, { minimumRole }: ResourceScope): boolean =>
   !minimumRole || RANK[role] >= RANK[minimumRole];
 
 /** Of some scopes at a resource, those that a person of this role may have: asked for, granted, or in a token. */
@@ -96,7 +96,7 @@ export async function scopeOfRole(
   role: Role,
 ): Promise<readonly string[]> {
   const target = registeredTarget(ctx, await listResourcesRecently(ctx), resource);
-  const withheld = target?.scopes.filter((each) => !mayGrant(role, each)).map(({ name }) => name) ?? [];
+  const withheld = target?.scopes.filter((each) => !roleSuffices(role, each)).map(({ name }) => name) ?? [];
   return scope.filter((name) => !withheld.includes(name));
 }
 
@@ -107,7 +107,10 @@ export async function scopeOfRole(
  * a limit.
  */
 export function grantableScope(ctx: Context, { client, target, asked, role }: Asking): readonly string[] {
-  const offered = target.scopes.filter((scope) => !role || mayGrant(role, scope));
+  const ofOperator = isOperatorRegistered(client);
+  const offered = target.scopes.filter(
+    (scope) => (!role || roleSuffices(role, scope)) && (ofOperator || !scope.operatorOnly),
+  );
   const names = offered.map(({ name }) => name);
   const known = unionScope(names, registeredElsewhere(ctx, client, target, asked));
   return withinLimit(client, known);
@@ -192,4 +195,17 @@ export const undescribedScope = (name: string): ResourceScope => ({
 export async function meansResource(ctx: Context, requested: string, resource: string): Promise<boolean> {
   if (sameResource(requested, resource)) return true;
   return (await findRegisteredResource(ctx, requested))?.resource === resource;
+}
+
+/** What is registered of the resource that a token is for: its scopes in words, and its types of details. */
+export async function targetAt(ctx: Context, resource: string) {
+  const known = await listResourcesRecently(ctx);
+  const target = registeredTarget(ctx, known, resource);
+  const registered = known.find((each) => each.resource === target?.resource);
+  return {
+    name: target?.name ?? (URL.canParse(resource) ? new URL(resource).host : resource),
+    scopes: target?.scopes ?? [],
+    types: registered?.authorizationDetailsTypes ?? [],
+    detailsTerms: target?.detailsTerms ?? noTerms(resource),
+  };
 }

@@ -14,7 +14,7 @@ import {
 } from "@/lib/oauth/access-token";
 import { kidOf, verifyParsedJws } from "@/lib/oauth/compact-jws";
 import { parseJws } from "@/lib/oauth/jws";
-import { intersectScope } from "@/lib/oauth/scope";
+import { intersectScope, unionScope } from "@/lib/oauth/scope";
 import { scopeOfRole } from "./targets";
 
 export type AccessTokenRow = typeof accessTokens.$inferSelect;
@@ -63,7 +63,8 @@ async function findLiveToken(ctx: Context, claims: AccessTokenClaims): Promise<L
   const rows = await chainQuery(ctx.db).execute({ jti: claims.jti });
   const own = rows.find(({ token }) => token.jti === claims.jti);
   if (!own || rows.length !== own.token.lineage.length + 1 || !rows.every(isAlive)) return undefined;
-  const scope = await remainingScope(ctx, own.token.scope, rows);
+  const chain = inOrder(own.token, rows);
+  const scope = await remainingScope(ctx, own.token.scope, chain);
   const emptied = own.token.scope.length > 0 && scope.length === 0;
   if (emptied) return undefined;
   const { token: row, grant, email, role } = own;
@@ -74,7 +75,7 @@ async function findLiveToken(ctx: Context, claims: AccessTokenClaims): Promise<L
     username: email ?? undefined,
     role: role ?? undefined,
     grant: grant ?? undefined,
-    held: heldTokens(row, rows),
+    held: chain.map(({ token }) => token),
   };
 }
 
@@ -135,8 +136,8 @@ export async function isDelegator(
 }
 
 /** In the order of the lineage, which is that of the chain. */
-function heldTokens({ lineage, jti }: AccessTokenRow, rows: readonly Row[]) {
-  const byJti = new Map(rows.map(({ token }) => [token.jti, token]));
+function inOrder({ lineage, jti }: AccessTokenRow, rows: readonly Row[]): readonly Row[] {
+  const byJti = new Map(rows.map((row) => [row.token.jti, row]));
   return [...lineage, jti].flatMap((each) => byJti.get(each) ?? []);
 }
 
@@ -165,20 +166,26 @@ function isAlive({ token, ...on }: Row): boolean {
   return unrevoked && clientIsGood && grantIsGood && personIsGood;
 }
 
-/** A grant may have been narrowed since a token of the chain was signed, and the person may have another role. */
-async function remainingScope(ctx: Context, held: readonly string[], rows: readonly Row[]) {
-  let scope = held;
-  for (const { token, grantScope, role, clientKind, clientScope } of rows) {
-    // An agent's registration is a limit that may have been narrowed; an app's is only what it asks for by default.
-    const limit = clientKind === "agent" ? [grantScope, clientScope] : [grantScope];
-    const granted = limit.reduce<readonly string[]>(
-      (left, names) => (names ? intersectScope(left, names) : left),
-      token.scope,
-    );
-    const ofRole = role
-      ? await scopeOfRole(ctx, { resource: token.audience, scope: granted }, role)
-      : granted;
-    scope = intersectScope(scope, ofRole);
+/**
+ * A grant may have been narrowed since a token of the chain was signed, and the person may have another role. What a
+ * person approved for one token of it is in that token, whatever those before it had.
+ */
+async function remainingScope(ctx: Context, held: readonly string[], chain: readonly Row[]) {
+  let left: readonly string[] | undefined;
+  for (const row of chain) {
+    const approved = row.token.approvedScope ?? [];
+    const granted = unionScope(await grantedScope(ctx, row), approved);
+    left = left ? intersectScope(unionScope(left, approved), granted) : granted;
   }
-  return scope;
+  return intersectScope(held, left ?? []);
+}
+
+async function grantedScope(ctx: Context, { token, grantScope, role, clientKind, clientScope }: Row) {
+  // An agent's registration is a limit that may have been narrowed; an app's is only what it asks for by default.
+  const limits = clientKind === "agent" ? [grantScope, clientScope] : [grantScope];
+  const granted = limits.reduce<readonly string[]>(
+    (left, names) => (names ? intersectScope(left, names) : left),
+    token.scope,
+  );
+  return role ? scopeOfRole(ctx, { resource: token.audience, scope: granted }, role) : granted;
 }

@@ -20,10 +20,10 @@ export async function appendIssuedTokens(db: Db, now: Date, issued: readonly Iss
   await db.execute(sql`
     with issued as (
       insert into access_tokens
-        (jti, client_id, subject, family_id, grant_id, approval_id, scope, audience, issued_at, expires_at,
-         lineage, receipt, policy_version)
-      select jti, client_id, subject, family_id, grant_id, approval_id, scope, audience, issued_at, expires_at,
-         lineage, receipt, policy_version
+        (jti, client_id, subject, family_id, grant_id, approval_id, approved_scope, scope, audience, issued_at,
+         expires_at, lineage, receipt, policy_version)
+      select jti, client_id, subject, family_id, grant_id, approval_id, approved_scope, scope, audience, issued_at,
+         expires_at, lineage, receipt, policy_version
       from json_populate_recordset(null::access_tokens, ${tokens}::text::json)
     ), proven as (
       insert into receipts (hash, jti, parent_hash, jws, created_at, expires_at)
@@ -42,6 +42,7 @@ const toJsonRow = (row: MintedToken["row"]) => ({
   family_id: row.familyId,
   grant_id: row.grantId,
   approval_id: row.approvalId,
+  approved_scope: row.approvedScope,
   scope: row.scope,
   audience: row.audience,
   issued_at: row.issuedAt,

@@ -4,8 +4,6 @@ export const LATER = "this release does not have the feature yet";
 /** Settings of the systems we take over from that change nothing here, and why. */
 export const WITHOUT_EFFECT: ReadonlyMap<string, string> = new Map([
   ...[
-    "HITL_TIMEOUT",
-    "HITL_SCOPES",
     "SCAN_RATE_LIMIT",
     "BADGE_RATE_LIMIT",
     "SCAN_CACHE_TTL_SECONDS",

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { delegationSettings } from "./delegation";
+import { humanSettings } from "./human";
 import { notificationSettings } from "./notifications";
 import { proofSettings } from "./proof";
 import type { SignInProvider } from "./providers";
@@ -148,6 +149,7 @@ export const Settings = z.object({
   ...delegationSettings,
   ...serviceSettings,
   ...notificationSettings,
+  ...humanSettings,
 
   signingAlgorithm: oneOf("ES256", "RS256", "Ed25519")
     .default("ES256")

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { rowsOf } from "@/db/client";
-import { openApproval } from "@/lib/services/approvals";
+import { openConsent } from "@/lib/services/consents";
 import {
   ADMIN_KEY,
   type App,
@@ -159,7 +159,7 @@ describe("196: no effect without its event", () => {
     const id = approvalOf(
       await s.c.authorize(s.c.requestOf(app, { prompt: "consent" }), { person: ada, browser }),
     );
-    await openApproval(s.t.ctx, { id: id ?? "", userId: ada.user.id, browser });
+    await openConsent(s.t.ctx, { id: id ?? "", userId: ada.user.id, browser });
     const redirect_uris = ["http://127.0.0.1/cb"];
     const { client_id, registration_access_token } = await (
       await s.c.json("/register", { redirect_uris })

@@ -3,7 +3,7 @@ import { Letter } from "@/app/letter";
 import { firstOf, type Visitor, visitorOfPage } from "@/app/visitor";
 import { SignIn } from "@/components/sign-in";
 import { localPath } from "@/lib/http/session";
-import { SIGN_IN_PROBLEMS, signInToken, waitingApproval } from "@/lib/http/sign-in";
+import { SIGN_IN_PROBLEMS, signInToken, waitingConsent } from "@/lib/http/sign-in";
 import { redirectKind } from "@/lib/oauth/redirect-uri";
 import { findLinkAdmin } from "@/lib/services/users";
 
@@ -41,7 +41,7 @@ const problemOf = (code: string | undefined): string | undefined =>
   Object.entries(SIGN_IN_PROBLEMS).find(([name]) => name === code)?.[1];
 
 async function askingApp({ ctx, browser }: Visitor, continueTo: string) {
-  const approval = await waitingApproval(ctx, continueTo, browser);
+  const approval = await waitingConsent(ctx, continueTo, browser);
   if (!approval) return undefined;
   const { redirectUri } = approval.request;
   const { protocol, host } = new URL(redirectUri);

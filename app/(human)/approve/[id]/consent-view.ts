@@ -12,14 +12,15 @@ import { noTerms } from "@/lib/oauth/details-terms";
 import { redirectKind } from "@/lib/oauth/redirect-uri";
 import { unionScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
-import { type Approval, isInDetailOnly } from "@/lib/services/approvals";
+import type { Consent } from "@/lib/services/approvals";
 import { type Client, findClient } from "@/lib/services/clients";
+import { isInDetailOnly } from "@/lib/services/consents";
 import { findStandingGrant } from "@/lib/services/grants";
 import { identityGranted } from "@/lib/services/identity";
 import type { SignedIn } from "@/lib/services/sessions";
 import { resolveTarget, scopeOfRole, type Target } from "@/lib/services/targets";
 
-type Asked = { approval: Approval; by: SignedIn; nothingTicked: boolean };
+type Asked = { approval: Consent; by: SignedIn; nothingTicked: boolean };
 
 /** What the consent page shows of an open approval; undefined: the app is gone. */
 export async function consentView(

@@ -4,7 +4,7 @@ import { visitorOfPage } from "@/app/visitor";
 import { Consent } from "@/components/consent";
 import { Notice, type NoticeView } from "@/components/notice";
 import { loginPath } from "@/lib/http/session";
-import { type ApprovalView, openApproval } from "@/lib/services/approvals";
+import { type ConsentView, openConsent } from "@/lib/services/consents";
 import { consentView } from "./consent-view";
 
 /** Puts a question to a person; what can be asked no more says so. */
@@ -13,7 +13,7 @@ export default async function ApprovalPage({ params, searchParams }: PageProps<"
   const visitor = await visitorOfPage();
   const { ctx, by, browser } = visitor;
   if (!by) redirect(loginPath(`/approve/${encodeURIComponent(id)}`));
-  const opened = await openApproval(ctx, { id, userId: by.user.id, browser });
+  const opened = await openConsent(ctx, { id, userId: by.user.id, browser });
   const nothingTicked = "nothing-ticked" in (await searchParams);
   const consent =
     opened.state === "open"
@@ -40,7 +40,7 @@ export default async function ApprovalPage({ params, searchParams }: PageProps<"
 const TO_MY_AGENTS = { label: "See my agents", href: "/me" };
 const START_AGAIN = "To go on, start again in the app that sent you here.";
 
-function noticeOf(view: ApprovalView): NoticeView {
+function noticeOf(view: ConsentView): NoticeView {
   switch (view.state) {
     case "answered":
       return view.approval.status === "denied"

@@ -1,0 +1,130 @@
+import { randomInt } from "node:crypto";
+import type { ApprovalKind, AskedAct } from "@/db/schema/approvals";
+import { type Context, inTransaction } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { newOpaqueId } from "@/lib/ids";
+import { actDigest } from "@/lib/oauth/act-digest";
+import { findAgentByClientRecently } from "./agent-lookup";
+import { tellOfRequest } from "./approval-news";
+import { rulingOf } from "./approval-rules";
+import { type ActApproval, countDenials, countPending, insertApproval, isAct } from "./approvals";
+import type { Client } from "./clients";
+import { record } from "./events";
+import { takeStandingApproval } from "./standing-approvals";
+
+type NewAct = {
+  kind: Exclude<ApprovalKind, "consent" | "device">;
+  client: Client;
+  act: AskedAct;
+  /** The only person who may answer; absent: see deciders.ts. */
+  userId?: string | undefined;
+  /** No later than this, whatever the settings say: what the answer is for ends then. */
+  until?: Date | undefined;
+  /** Seconds that the requester wants to wait at most. */
+  patience?: number | undefined;
+  matchNumber?: boolean | undefined;
+  sealedRequest?: string | undefined;
+  sealedPing?: string | undefined;
+};
+
+/** Seconds in which what was refused makes an agent's next questions harder to say yes to. */
+const MEMORY = 3600;
+/** Refusals within that time after which the page asks for the number; after so many more nobody is asked. */
+const DENIALS_TO_MATCH = 2;
+const DENIALS_TO_STOP = 5;
+/** Questions about one person that may wait at the same time, from all agents together. */
+const MAX_FOR_PERSON = 50;
+
+/** The digest of what an agent asks to be allowed; what runs after a yes has the same. */
+export const digestOf = ({ clientId }: Pick<Client, "clientId">, act: AskedAct): string =>
+  actDigest({ clientId, ...act });
+
+/**
+ * Asks people whether an agent may do something, once: who may answer is worked out, they are told, and the question
+ * waits; or a standing approval covers it, and the answer is there. Throws `too_many_requests` where an agent asks more
+ * than people can be expected to read.
+ */
+export async function requestAct(ctx: Context, asked: NewAct): Promise<ActApproval> {
+  const { kind, client, act, userId } = asked;
+  const ruling = await rulingOf(ctx, act);
+  const agent = await findAgentByClientRecently(ctx, client.clientId);
+  const subjectUserId = personOf(act.subject);
+  const denials = await countDenials(ctx, client.clientId, secondsFrom(ctx, -MEMORY));
+  return inTransaction(ctx, async (tx) => {
+    await requireRoom(tx, client, subjectUserId, denials);
+    const approval = await insertApproval(tx, client, {
+      id: newOpaqueId(),
+      kind,
+      act,
+      digest: digestOf(client, act),
+      risk: ruling.risk,
+      userId: userId ?? null,
+      subjectUserId,
+      ownerId: agent?.ownerId ?? null,
+      ...{ approverIds: [...ruling.approverIds], approverGroups: [...ruling.approverGroups] },
+      ...{ quorum: ruling.quorum, fourEyes: ruling.fourEyes },
+      bindingCode: newBindingCode(),
+      matchNumber: asked.matchNumber === true || denials >= DENIALS_TO_MATCH,
+      ...{ sealedRequest: asked.sealedRequest ?? null, sealedPing: asked.sealedPing ?? null },
+      expiresAt: lastMoment(ctx, asked),
+    });
+    if (!isAct(approval)) throw new Error("an act was just inserted");
+    await record(tx, {
+      type: "approval.requested",
+      actor: `client:${client.clientId}`,
+      subject: `approval:${approval.id}`,
+      clientId: client.clientId,
+      data: {
+        ...{ kind, resource: act.resource, scope: act.scope, digest: approval.digest, risk: approval.risk },
+        ...(act.subject && { principal: act.subject }),
+        ...(act.authorizationDetails && { authorizationDetails: act.authorizationDetails }),
+      },
+      address: act.address,
+    });
+    const standing = await takeStandingApproval(tx, approval);
+    if (standing) return standing;
+    await tellOfRequest(tx, approval);
+    return approval;
+  });
+}
+
+const personOf = (subject: string | undefined): string | null =>
+  subject?.startsWith("user:") ? subject.slice("user:".length) : null;
+
+const secondsFrom = ({ now }: Pick<Context, "now">, seconds: number): Date =>
+  new Date(now().getTime() + seconds * 1000);
+
+/** Between 10 and 99: two digits that are read aloud the same way everywhere. */
+const newBindingCode = (): string => String(randomInt(10, 100));
+
+function lastMoment(ctx: Context, { until, patience }: Pick<NewAct, "until" | "patience">): Date {
+  const { hitlTimeout } = ctx.settings;
+  const end = secondsFrom(ctx, Math.min(hitlTimeout, patience ?? hitlTimeout));
+  return until && until < end ? until : end;
+}
+
+/** Nobody is worn down into a yes (security case 167). */
+async function requireRoom(
+  tx: Context,
+  { clientId }: Client,
+  subjectUserId: string | null,
+  denials: number,
+): Promise<void> {
+  if (denials >= DENIALS_TO_STOP)
+    throw tooMany(
+      "People refused this agent several times within the hour. Ask its owner what to change.",
+      600,
+    );
+  const { ofClient, ofPerson } = await countPending(tx, { clientId, subjectUserId });
+  const { maxPendingApprovals } = tx.settings;
+  if (ofClient >= maxPendingApprovals)
+    throw tooMany(
+      `${ofClient} requests of this agent wait for a person already. Wait for an answer first.`,
+      30,
+    );
+  if (ofPerson >= MAX_FOR_PERSON)
+    throw tooMany("Too many requests wait for this person already. Try again in a while.", 60);
+}
+
+const tooMany = (description: string, retryAfter: number) =>
+  new OAuthError("too_many_requests", description, { headers: { "retry-after": String(retryAfter) } });
