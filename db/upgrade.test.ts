@@ -120,8 +120,16 @@ describe("a database of 0.1.0 with rows in every table, once this release has mi
     });
     const stays = { frozen_at: null, approval_id: null };
     expect(Object.fromEntries(added)).toEqual({
-      access_tokens: Array(4).fill({ ...stays, lineage: [], receipt: null, policy_version: null }),
-      approvals: Array(2).fill({ granted_details: null }),
+      access_tokens: Array(4).fill({
+        ...{ ...stays, lineage: [], receipt: null, policy_version: null, approved_scope: null },
+      }),
+      approvals: Array(2).fill({
+        ...{ granted_details: null, act: null, digest: null, risk: "medium", quorum: 1, four_eyes: false },
+        ...{ subject_user_id: null, owner_id: null, approver_ids: [], approver_groups: [] },
+        ...{ binding_code: null, match_number: false, wrong_numbers: 0, interval: 5, polled_at: null },
+        ...{ sealed_request: null, sealed_ping: null, decided_by: null, reason: null, changed_at: null },
+        ...{ auth_time: null, amr: null },
+      }),
       authorization_codes: Array(2).fill({ authorization_details: null, dpop_jkt: null }),
       clients: Array(3).fill({
         ...{ not_before: null, status_by: null, frozen_with: [] },
@@ -129,6 +137,7 @@ describe("a database of 0.1.0 with rows in every table, once this release has mi
         ...{ jwks: null, jwks_uri: null, assertion_alg: null, legacy_assertion_audience: false },
         ...{ spiffe_id: null, dpop_bound_access_tokens: false, authorization_details_types: null },
         ...{ require_pushed_authorization_requests: false, id_jag_targets: [] },
+        ...{ backchannel_token_delivery_mode: null, backchannel_client_notification_endpoint: null },
       }),
       installation: [{ vapid_key_jwe: null }],
       refresh_tokens: Array(2).fill({ authorization_details: null, jkt: null, instance_jkt: null }),
@@ -137,6 +146,7 @@ describe("a database of 0.1.0 with rows in every table, once this release has mi
         dpop_bound_access_tokens_required: false,
       }),
       token_families: [stays],
+      users: Array(3).fill({ groups: [] }),
     });
   });
 
@@ -144,11 +154,15 @@ describe("a database of 0.1.0 with rows in every table, once this release has mi
     const added = Object.entries(after).filter(([name]) => !(name in tables));
     expect(Object.fromEntries(added)).toEqual({
       agents: [],
+      approval_decisions: [],
+      approval_messages: [],
+      device_codes: [],
       outbox: [],
       passkeys: [],
       push_subscriptions: [],
       pushed_requests: [],
       receipts: [],
+      standing_approvals: [],
       trusted_issuers: [],
       used_assertions: [],
     });
@@ -158,7 +172,7 @@ describe("a database of 0.1.0 with rows in every table, once this release has mi
     expect(await pendingMigrations(database.db)).toEqual([]);
     expect(await migrate(database.db)).toBe(0);
     expect(await rowsOf(database.db.execute(sql`select 1 from drizzle.__drizzle_migrations`))).toHaveLength(
-      6,
+      7,
     );
   });
 

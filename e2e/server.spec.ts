@@ -184,7 +184,7 @@ test.describe("the command line", () => {
     const env = { AUTHGENT_DATABASE_URL: database.url };
     const dryRun = await run(["dist/authgent.mjs", "migrate", "--dry-run"], env);
     expect(dryRun.stdout).toContain('CREATE TABLE "clients"');
-    expect((await run(["dist/authgent.mjs", "migrate"], env)).stdout).toBe("6 migrations applied.\n");
+    expect((await run(["dist/authgent.mjs", "migrate"], env)).stdout).toBe("7 migrations applied.\n");
     expect((await run(["dist/authgent.mjs", "migrate", "--dry-run"], env)).stdout).toBe(
       "Nothing to do: the database is up to date.\n",
     );

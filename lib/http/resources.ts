@@ -146,7 +146,7 @@ const toWire = ({ scopes, introspectionClients, dpopBoundAccessTokensRequired, .
   resource: row.resource,
   name: row.name,
   aliases: row.aliases,
-  scopes: scopes.map(({ minimumRole, ...scope }) => ({
+  scopes: scopes.map(({ minimumRole, operatorOnly: _, ...scope }) => ({
     ...scope,
     ...(minimumRole ? { minimum_role: minimumRole } : {}),
   })),

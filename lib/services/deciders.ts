@@ -3,8 +3,9 @@ import { approvals } from "@/db/schema/approvals";
 import type { Role } from "@/db/schema/resources";
 import type { Context } from "@/lib/context";
 import { type ActApproval, type Approval, isAct, listApprovals } from "./approvals";
+import { listNamedPeople } from "./named-people";
 import { describeScope, roleSuffices, targetAt } from "./targets";
-import { listDeciders, type User } from "./users";
+import type { User } from "./users";
 
 /** Roles that decide about any agent's request (product decision D30). */
 const DECIDING_ROLES: readonly Role[] = ["approver", "admin"];
@@ -72,10 +73,10 @@ export async function decidersToTell(ctx: Context, approval: Approval): Promise<
   const named = approverIds.length + approverGroups.length > 0;
   const involved = [subjectUserId, ownerId].flatMap((id) => id ?? []);
   const ids = named ? approverIds : involved;
-  const concerned = await listDeciders(ctx, { ids, groups: approverGroups, roles: [] });
+  const concerned = await listNamedPeople(ctx, { ids, groups: approverGroups, roles: [] });
   const able = concerned.filter((user) => mayDecide(approval, user));
   const told =
-    able.length > 0 ? able : await listDeciders(ctx, { ids: [], groups: [], roles: DECIDING_ROLES });
+    able.length > 0 ? able : await listNamedPeople(ctx, { ids: [], groups: [], roles: DECIDING_ROLES });
   return told.filter((user) => mayDecide(approval, user)).map(({ id }) => id);
 }
 

@@ -1,5 +1,5 @@
 import { hash as argon2Hash, verify as argon2Verify } from "@node-rs/argon2";
-import { and, arrayOverlaps, asc, eq, gt, inArray, isNull, or, sql } from "drizzle-orm";
+import { and, asc, eq, gt, inArray, isNull, sql } from "drizzle-orm";
 import type { Role } from "@/db/schema/resources";
 import type { PeopleRule } from "@/db/schema/trusted-issuers";
 import { identities, signInLinks, type UserStatus, users } from "@/db/schema/users";
@@ -204,30 +204,6 @@ export const findUsers = async (ctx: Context, ids: readonly string[]): Promise<U
         .select()
         .from(users)
         .where(inArray(users.id, [...ids]));
-
-type Named = { ids: readonly string[]; groups: readonly string[]; roles: readonly Role[] };
-
-/** The active people who are named by id, by a group of theirs, or by their role. */
-export const listDeciders = async (ctx: Context, { ids, groups, roles }: Named): Promise<User[]> =>
-  ids.length + groups.length + roles.length === 0
-    ? []
-    : ctx.db
-        .select()
-        .from(users)
-        .where(
-          and(
-            eq(users.status, "active"),
-            or(
-              inArray(users.id, [...ids]),
-              groups.length > 0 ? arrayOverlaps(users.groups, [...groups]) : undefined,
-              inArray(users.role, [...roles]),
-            ),
-          ),
-        )
-        .limit(MAX_DECIDERS);
-
-/** Nobody sends a question to more people than this. */
-const MAX_DECIDERS = 200;
 
 export const listUsers = (ctx: Context): Promise<User[]> =>
   ctx.db.select().from(users).orderBy(asc(users.id)).limit(1000);

@@ -95,6 +95,10 @@ export const GROUPS: readonly { title: string; about?: string; keys: readonly Se
       "notificationRateLimit",
     ],
   },
+  {
+    title: "People in the loop",
+    keys: ["hitlTimeout", "hitlScopes", "maxPendingApprovals", "deviceCodeTtl", "deviceRefreshTokenMaxAge"],
+  },
   { title: "Keys", keys: ["signingAlgorithm", "jwksRotationDays", "jwksAutoRotate"] },
   { title: "Limits", keys: ["tokenRateLimit", "registerRateLimit", "trustProxy", "corsOrigins"] },
 ];

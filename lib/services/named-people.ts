@@ -1,0 +1,29 @@
+import { and, arrayOverlaps, eq, inArray, or } from "drizzle-orm";
+import type { Role } from "@/db/schema/resources";
+import { users } from "@/db/schema/users";
+import type { Context } from "@/lib/context";
+import type { User } from "./users";
+
+type Named = { ids: readonly string[]; groups: readonly string[]; roles: readonly Role[] };
+
+/** The active people who are named by id, by a group of theirs, or by their role. */
+export const listNamedPeople = async (ctx: Context, { ids, groups, roles }: Named): Promise<User[]> =>
+  ids.length + groups.length + roles.length === 0
+    ? []
+    : ctx.db
+        .select()
+        .from(users)
+        .where(
+          and(
+            eq(users.status, "active"),
+            or(
+              inArray(users.id, [...ids]),
+              groups.length > 0 ? arrayOverlaps(users.groups, [...groups]) : undefined,
+              inArray(users.role, [...roles]),
+            ),
+          ),
+        )
+        .limit(MAX_NAMED);
+
+/** Nobody sends a question to more people than this. */
+const MAX_NAMED = 200;
