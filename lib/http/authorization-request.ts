@@ -72,6 +72,7 @@ export async function validRequest(
     ...request,
     authorizationDetails,
     prompt: [...request.prompt],
+    acrValues: [...request.acrValues],
     redirectUri,
     resource: target.resource,
     scope: [...scope],

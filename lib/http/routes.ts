@@ -38,6 +38,7 @@ import {
   passkeyOptionsEndpoint,
   removePasskeyEndpoint,
 } from "./passkeys";
+import { confirmEndpoint, confirmOptionsEndpoint } from "./person-authentication";
 import { subscribeEndpoint, unsubscribeEndpoint } from "./push-subscriptions";
 import { receiptsEndpoint } from "./receipts";
 import { registerEndpoint } from "./register";
@@ -228,6 +229,8 @@ export const routes: readonly Route[] = [
   { path: "/me/passkeys/{id}/remove", ...person, methods: { POST: removePasskeyEndpoint } },
   { path: "/me/passkeys/check/options", ...personJson, methods: { POST: passkeyCheckOptionsEndpoint } },
   { path: "/me/passkeys/check", ...personJson, methods: { POST: passkeyCheckEndpoint } },
+  { path: "/confirm/options", ...personJson, methods: { POST: confirmOptionsEndpoint } },
+  { path: "/confirm/passkey", ...personJson, methods: { POST: confirmEndpoint } },
   { path: "/login/link/{token}", ...person, methods: { GET: signInLinkEndpoint } },
   { path: "/logout", ...person, methods: { POST: logoutEndpoint } },
   { path: "/openapi.json", ...discovery, methods: { GET: openApiEndpoint(() => routes) } },

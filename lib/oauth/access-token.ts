@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { OAuthError } from "@/lib/errors";
+import { acrOf } from "./acr";
 import type { AuthorizationDetail } from "./authorization-details";
 import { formatScope, isScopeToken } from "./scope";
 
@@ -34,6 +35,7 @@ const Claims = z.object({
   scope: z.string().refine(isScope),
   auth_time: numericDate.optional(),
   amr: z.array(identifier).optional(),
+  acr: identifier.optional(),
   act: Actor.optional(),
   /** The key it is bound to (RFC 9449 §6.1). */
   cnf: z.object({ jkt: z.string().regex(/^[\w-]{43}$/) }).optional(),
@@ -97,6 +99,8 @@ export function accessTokenClaims(token: Token): AccessTokenClaims {
     scope: formatScope(token.scope),
     ...(token.authTime && { auth_time: secondsOf(token.authTime) }),
     ...(token.amr && { amr: [...token.amr] }),
+    // RFC 9470 §6: of a person whom another server signed in, that server would have to say it.
+    ...(token.authTime && token.amr && !token.chainedFrom && { acr: acrOf(token.amr) }),
     ...(token.jkt && { cnf: { jkt: token.jkt } }),
     ...(token.authorizationDetails?.length && { authorization_details: [...token.authorizationDetails] }),
     ...(token.act && { act: token.act }),

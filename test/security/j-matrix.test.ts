@@ -51,6 +51,8 @@ const EXPECTED: Record<string, readonly number[]> = {
   "POST /me/passkeys/{id}/remove": [303, 403, 403, 303, 303],
   "POST /me/passkeys/check/options": [401, 422, 422, 401, 401],
   "POST /me/passkeys/check": [401, 422, 422, 401, 401],
+  "POST /confirm/options": [401, 422, 422, 401, 401],
+  "POST /confirm/passkey": [401, 422, 422, 401, 401],
   // Who has nothing to say where to be told is told so; who wants no more is done.
   "POST /me/push-subscriptions": [401, 422, 422, 401, 401],
   "DELETE /me/push-subscriptions": [401, 204, 204, 401, 401],
