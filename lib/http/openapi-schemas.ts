@@ -2,6 +2,7 @@ import { z } from "zod";
 import { ERRORS, type ErrorCode } from "@/lib/errors";
 import { grants } from "@/lib/grants/index";
 import { RegistrationRequest } from "@/lib/oauth/client-metadata";
+import { DecisionRecords } from "@/lib/oauth/decision-record";
 import { ClientPatch, Operators } from "./clients";
 import { DecisionBody } from "./decision";
 import { agentAnswers, agentRequests } from "./openapi-agents";
@@ -196,6 +197,7 @@ export const answerSchemas = {
   }),
   ResourceMetadata: z.looseObject({ resource: z.url(), authorization_servers: z.array(z.url()) }),
   Jwks,
+  DecisionRecords,
   Receipts: z.object({
     issuer: z.url(),
     exported_at: instant,

@@ -22,6 +22,7 @@ import {
   updateClientEndpoint,
 } from "./clients";
 import { decisionApiEndpoint, decisionEndpoint } from "./decision";
+import { decisionRecordsEndpoint } from "./decision-records";
 import { answerRoute } from "./endpoint";
 import { healthEndpoint, readyEndpoint } from "./health";
 import { introspectEndpoint } from "./introspect";
@@ -121,6 +122,7 @@ export const routes: readonly Route[] = [
   { path: "/authorize", ...authorize },
   { path: "/authorize/{id}", ...person, methods: { GET: resumeEndpoint } },
   { path: "/approve/{id}/decision", ...person, methods: { POST: decisionEndpoint } },
+  { path: "/approvals/{id}/decisions", ...management, methods: { GET: decisionRecordsEndpoint } },
   { path: "/approvals/{id}/decision", ...management, methods: { POST: decisionApiEndpoint } },
   { path: "/token", ...token },
   {

@@ -80,6 +80,7 @@ const EXPECTED: Record<string, readonly number[]> = {
   "POST /trusted-issuers": [401, 403, 422, 422, 401],
   "PATCH /trusted-issuers/{id}": [401, 403, 422, 422, 401],
   "DELETE /trusted-issuers/{id}": [401, 403, 404, 404, 401],
+  "GET /approvals/{id}/decisions": [401, 403, 404, 404, 401],
   "GET /users": [401, 403, 200, 200, 401],
   "POST /users": [401, 403, 422, 422, 401],
   "POST /notifications/test": [401, 403, 422, 422, 401],
