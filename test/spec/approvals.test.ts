@@ -171,6 +171,13 @@ describe("an agent that asks too much (security case 167)", () => {
     await expect(request()).rejects.toMatchObject({ code: "too_many_requests" });
   });
 
+  it("has five at most also when it asks for many at once", async () => {
+    const client = await agentOf(owner.user.id);
+    const request = () => requestAct(t.ctx, { kind: "step_up", client, act: act(client.clientId) });
+    const asked = await Promise.allSettled(Array.from({ length: 20 }, request));
+    expect(asked.filter(({ status }) => status === "fulfilled")).toHaveLength(5);
+  });
+
   it("is to be matched by number after two refusals, and asks nobody after five", async () => {
     const client = await agentOf(owner.user.id);
     const request = () => requestAct(t.ctx, { kind: "step_up", client, act: act(client.clientId) });
