@@ -51,6 +51,8 @@ export type AskedAct = {
   chain: ChainLink[];
   /** Thumbprint of the key that the token is to be bound to (RFC 9449 §6). */
   jkt?: string | undefined;
+  /** Members of the request that its answers repeat as they were sent. */
+  asSent?: { agentId: string; resource: string | null } | undefined;
   /** What the requester says; nobody verified any of it. */
   said: { reason?: string | undefined; chain?: unknown; metadata?: unknown };
   /** Where it was asked from. */

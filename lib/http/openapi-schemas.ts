@@ -9,6 +9,7 @@ import { agentAnswers, agentRequests } from "./openapi-agents";
 import { killSwitchAnswers, killSwitchRequests } from "./openapi-kill-switch";
 import { notificationAnswers, notificationRequests } from "./openapi-notifications";
 import { passkeyAnswers, passkeyRequests } from "./openapi-passkeys";
+import { stepUpAnswers, stepUpRequests } from "./openapi-step-up";
 import { NewResource, ResourcePatch } from "./resources";
 import { SecretRotation } from "./secret-rotation";
 import { TokenCheck } from "./token-check";
@@ -126,6 +127,7 @@ export const requestSchemas = {
   ...killSwitchRequests,
   ...passkeyRequests,
   ...notificationRequests,
+  ...stepUpRequests,
   TokenCheck,
   TokenToInspect,
   ConsentForm: z.object({
@@ -228,6 +230,7 @@ export const answerSchemas = {
   ...killSwitchAnswers,
   ...passkeyAnswers,
   ...notificationAnswers,
+  ...stepUpAnswers,
   TokenChecked: z.object({
     allowed: z.boolean(),
     effective_scopes: z.array(z.string()),

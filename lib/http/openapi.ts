@@ -195,6 +195,8 @@ const oauth2 = (flows: Json) => ({ type: "oauth2", flows });
 
 /** Public clients name themselves in the form, and an admin's session does for the operator's key. */
 const SECURITY_OF: Record<NonNullable<Operation["security"]>, readonly Json[]> = {
+  agent: [{ BearerToken: [] }, { client: [] }, {}],
+  decider: [{ session: [] }, { BearerToken: [] }],
   client: [{ client: [] }, {}],
   bearer: [{ BearerToken: [] }],
   registration: [{ registration: [] }],

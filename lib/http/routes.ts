@@ -10,6 +10,7 @@ import {
 import { challengeEndpoint } from "./attestation-challenge";
 import { authorizeEndpoint, resumeEndpoint } from "./authorize";
 import type { Peer, Route } from "./call";
+import { answerQuestionEndpoint, askQuestionEndpoint } from "./clarifications";
 import {
   deleteRegistrationEndpoint,
   readRegistrationEndpoint,
@@ -48,6 +49,8 @@ import { revocationsEndpoint } from "./revocations";
 import { revokeEndpoint } from "./revoke";
 import { rotateAgentSecretEndpoint, rotateClientSecretEndpoint } from "./secret-rotation";
 import { signInLinkEndpoint } from "./sign-in-link";
+import { getStepUpEndpoint, requestStepUpEndpoint, withdrawStepUpEndpoint } from "./step-up";
+import { approveStepUpEndpoint, denyStepUpEndpoint } from "./step-up-decisions";
 import { tokenEndpoint } from "./token";
 import { tokenCheckEndpoint } from "./token-check";
 import { inspectEndpoint, inspectQueryEndpoint } from "./token-inspect";
@@ -112,6 +115,13 @@ const challenge = {
   methods: { POST: challengeEndpoint },
   sameHeaders: ["cache-control", "dpop-nonce"],
 } as const;
+/** Agents look often, and many of them from one address. */
+const stepUp = {
+  cors: false,
+  errors: "problem",
+  bucket: "resource",
+  sameHeaders: ["cache-control", "www-authenticate"],
+} as const;
 const metadata = { ...discovery, methods: { GET: serverMetadataEndpoint } };
 
 /**
@@ -124,6 +134,12 @@ export const routes: readonly Route[] = [
   { path: "/approve/{id}/decision", ...person, methods: { POST: decisionEndpoint } },
   { path: "/approvals/{id}/decisions", ...management, methods: { GET: decisionRecordsEndpoint } },
   { path: "/approvals/{id}/decision", ...management, methods: { POST: decisionApiEndpoint } },
+  { path: "/approvals/{id}/questions", ...management, methods: { POST: askQuestionEndpoint } },
+  { path: "/stepup", ...stepUp, methods: { POST: requestStepUpEndpoint } },
+  { path: "/stepup/{id}", ...stepUp, methods: { GET: getStepUpEndpoint, DELETE: withdrawStepUpEndpoint } },
+  { path: "/stepup/{id}/answers", ...stepUp, methods: { POST: answerQuestionEndpoint } },
+  { path: "/stepup/{id}/approve", ...management, methods: { POST: approveStepUpEndpoint } },
+  { path: "/stepup/{id}/deny", ...management, methods: { POST: denyStepUpEndpoint } },
   { path: "/token", ...token },
   {
     path: "/token/check",

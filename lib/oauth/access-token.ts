@@ -44,6 +44,8 @@ const Claims = z.object({
   may_act: z.unknown().optional(),
   /** A person started the chain (product decision D7). */
   human_root: z.literal(true).optional(),
+  /** The person's yes that this token was issued for, and the digest of what they allowed; for one use. */
+  approval: z.object({ id: identifier, digest: z.string().regex(/^[\w-]{43}$/) }).optional(),
   /** Hash of the receipt of the hop that made this token. */
   rcpt: identifier.optional(),
   /** The server whose assertion this token came from (draft-ietf-oauth-identity-chaining-17). */
@@ -51,6 +53,9 @@ const Claims = z.object({
 });
 
 export type Actor = z.infer<typeof Actor>;
+
+/** Reads a chain of actors that was kept apart from its token. */
+export const parseActor = (value: unknown): Actor => Actor.parse(value);
 
 /** The payload of an access token (RFC 9068 §2.2). */
 export type AccessTokenClaims = z.infer<typeof Claims>;
@@ -84,6 +89,7 @@ type Token = {
   chainedFrom?: string | undefined;
   jkt?: string | undefined;
   authorizationDetails?: readonly AuthorizationDetail[] | undefined;
+  approval?: { id: string; digest: string } | undefined;
 };
 
 /** The payload to sign for an access token (RFC 9068 §2.2). */
@@ -106,6 +112,7 @@ export function accessTokenClaims(token: Token): AccessTokenClaims {
     ...(token.act && { act: token.act }),
     ...(token.act && token.subject.startsWith("user:") && { human_root: true }),
     ...(token.mayAct && { may_act: { sub: [...token.mayAct] } }),
+    ...(token.approval && { approval: token.approval }),
     ...(token.receipt && { rcpt: token.receipt }),
     ...(token.chainedFrom && { chained_from: token.chainedFrom }),
   };

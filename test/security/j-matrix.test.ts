@@ -43,6 +43,14 @@ const EXPECTED: Record<string, readonly number[]> = {
   // People answer: by a form with its token, or by JSON from our own origin.
   "POST /approve/{id}/decision": [303, 403, 403, 303, 303],
   "POST /approvals/{id}/decision": [401, 422, 422, 401, 401],
+  "POST /approvals/{id}/questions": [401, 422, 422, 401, 401],
+  // Agents ask; who is no agent may look at a status, if there is one.
+  "POST /stepup": [401, 401, 401, 401, 422],
+  "GET /stepup/{id}": [404, 404, 404, 404, 404],
+  "DELETE /stepup/{id}": [401, 401, 401, 401, 404],
+  "POST /stepup/{id}/answers": [401, 401, 401, 401, 422],
+  "POST /stepup/{id}/approve": [401, 404, 404, 401, 401],
+  "POST /stepup/{id}/deny": [401, 404, 404, 401, 401],
   "POST /me/grants/{id}/stop": [303, 403, 403, 303, 303],
   "POST /me/grants/{id}/narrow": [303, 403, 403, 303, 303],
   "POST /me/sessions/{id}/stop": [303, 403, 403, 303, 303],
