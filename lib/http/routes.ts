@@ -22,6 +22,7 @@ import {
   updateClientEndpoint,
 } from "./clients";
 import { decisionApiEndpoint, decisionEndpoint } from "./decision";
+import { deviceRoutes } from "./device-routes";
 import { answerRoute } from "./endpoint";
 import { healthEndpoint, readyEndpoint } from "./health";
 import { introspectEndpoint } from "./introspect";
@@ -152,6 +153,7 @@ export const routes: readonly Route[] = [
   { path: "/par", ...par },
   { path: "/userinfo", ...userinfo },
   { path: "/challenge", ...challenge },
+  ...deviceRoutes,
   // The paths of an earlier system's clients (product decision D4): the same handlers, not redirects.
   { path: "/oauth/authorize", ...authorize },
   { path: "/oauth/token", ...token },
