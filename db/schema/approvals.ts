@@ -60,6 +60,8 @@ export type AskedAct = {
   userAgent?: string | undefined;
   /** How the person is to have signed in (RFC 9470 §4, CIBA Core §7.1). */
   acrValues?: string[] | undefined;
+  /** Of a device: seconds until it has to be connected anew, as the person who allowed it chose. */
+  lasts?: number | undefined;
   /** The token that the requester acts with: what comes of the approval dies with it. */
   parent?: { jti: string; lineage: string[]; act?: unknown; grantId?: string; familyId?: string } | undefined;
 };

@@ -3,7 +3,7 @@ import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { remainingDetails } from "@/lib/oauth/details-terms";
 import { redirectKind } from "@/lib/oauth/redirect-uri";
-import type { Consent } from "@/lib/services/approvals";
+import { type Consent, findApproval } from "@/lib/services/approvals";
 import { type DecisionOutcome, decideConsent, openConsent } from "@/lib/services/consents";
 import { findStandingGrant } from "@/lib/services/grants";
 import { withoutStrays } from "@/lib/services/identity";
@@ -11,6 +11,7 @@ import type { SignedIn } from "@/lib/services/sessions";
 import { detailsTermsAt, scopeOfRole } from "@/lib/services/targets";
 import { codeRedirect, errorRedirect } from "./authorize";
 import type { Call } from "./call";
+import { answerDevice } from "./device-decision";
 import { json, readJsonAs } from "./json";
 import { returnPage } from "./page";
 import { authenticationNeeded } from "./person-authentication";
@@ -29,6 +30,7 @@ export async function decisionEndpoint(ctx: Context, call: Call): Promise<Respon
   const decision = fields.get("decision");
   if (decision !== "allow" && decision !== "deny")
     throw new OAuthError("invalid_request", "Answer with one of the two buttons.");
+  if ((await findApproval(ctx, id))?.kind === "device") return answerDevice(ctx, call, { ...form, id });
   const view = await openConsent(ctx, { id, userId: by.user.id, browser });
   if (view.state === "not_yours" || view.state === "unknown") throw notYours();
   if (view.state !== "open") return seeOther(page);

@@ -24,6 +24,7 @@ import {
 } from "./clients";
 import { decisionApiEndpoint, decisionEndpoint } from "./decision";
 import { decisionRecordsEndpoint } from "./decision-records";
+import { deviceRoutes } from "./device-routes";
 import { answerRoute } from "./endpoint";
 import { healthEndpoint, readyEndpoint } from "./health";
 import { introspectEndpoint } from "./introspect";
@@ -171,6 +172,7 @@ export const routes: readonly Route[] = [
   { path: "/par", ...par },
   { path: "/userinfo", ...userinfo },
   { path: "/challenge", ...challenge },
+  ...deviceRoutes,
   // The paths of an earlier system's clients (product decision D4): the same handlers, not redirects.
   { path: "/oauth/authorize", ...authorize },
   { path: "/oauth/token", ...token },

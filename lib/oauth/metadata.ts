@@ -33,6 +33,8 @@ export function serverMetadata(server: ServerMetadata): Record<string, unknown> 
     issuer,
     authorization_endpoint: `${issuer}/authorize`,
     token_endpoint: `${issuer}/token`,
+    // RFC 8628 §4
+    device_authorization_endpoint: `${issuer}/device/authorize`,
     jwks_uri: `${issuer}/.well-known/jwks.json`,
     ...(server.registration && { registration_endpoint: `${issuer}/register` }),
     revocation_endpoint: `${issuer}/revoke`,

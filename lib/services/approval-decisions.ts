@@ -41,7 +41,7 @@ export type ActOutcome =
   | { outcome: "approved" | "denied" | "counted"; approval: ActApproval };
 
 /** Seconds in which what was approved has to be used. */
-const USE_WITHIN = 300;
+export const USE_WITHIN = 300;
 /** Wrong numbers after which a question is over: somebody answers what they did not start. */
 const MAX_WRONG_NUMBERS = 3;
 

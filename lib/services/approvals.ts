@@ -105,7 +105,16 @@ export async function touchApproval(tx: Context, id: string): Promise<void> {
 
 type Answer = Pick<
   Partial<Approval>,
-  "decidedBy" | "reason" | "grantedScope" | "grantedDetails" | "authTime" | "amr" | "userId" | "expiresAt"
+  | "decidedBy"
+  | "reason"
+  | "grantedScope"
+  | "grantedDetails"
+  | "grantId"
+  | "authTime"
+  | "amr"
+  | "userId"
+  | "expiresAt"
+  | "act"
 >;
 
 type Settled = Exclude<ApprovalStatus, "pending">;
