@@ -143,6 +143,13 @@ describe("polling", () => {
     expect(t.ctx.waiting.size).toBe(0);
   });
 
+  it("may go on at once after it has waited", async () => {
+    const { id, clientId } = await ask();
+    const poll = { id, clientId, jkt: undefined, wait: 0.1 };
+    expect(await pollApproval(t.ctx, poll)).toEqual({ status: "pending" });
+    expect(await pollApproval(t.ctx, poll)).toEqual({ status: "pending" });
+  });
+
   it("faster than the interval slows down, for good", async () => {
     const { id, clientId } = await ask();
     const poll = () => pollApproval(t.ctx, { id, clientId, jkt: undefined });
