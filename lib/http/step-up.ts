@@ -71,7 +71,7 @@ async function waitFor(ctx: Context, approval: ActApproval, seconds: number): Pr
   if (statusOf(ctx, approval) !== "pending") return false;
   // Nobody writes down at once that the time is over.
   const left = approval.expiresAt.getTime() - ctx.now().getTime();
-  await ctx.waiting.until(approval.id, Math.min(seconds * 1000, left));
+  await ctx.waiting.until(approval.id, Math.min(seconds * 1000, left), approval.changedAt);
   return true;
 }
 

@@ -1,5 +1,5 @@
 import { type Context, inTransaction } from "@/lib/context";
-import { type ActApproval, isAct, lockApproval, noteApproval, statusOf } from "./approvals";
+import { type ActApproval, findApproval, isAct, lockApproval, noteApproval, statusOf } from "./approvals";
 
 /** By how many seconds the interval grows with each poll that comes too soon (RFC 8628 §3.5). */
 const SLOWER_BY = 5;
@@ -28,7 +28,9 @@ export type PollResult =
 export async function pollApproval(ctx: Context, poll: Poll): Promise<PollResult> {
   const first = await look(ctx, poll, true);
   if (first.status !== "pending" || !poll.wait) return first;
-  await ctx.waiting.until(poll.id, poll.wait * 1000);
+  const seen = await findApproval(ctx, poll.id);
+  if (seen && statusOf(ctx, seen) === "pending")
+    await ctx.waiting.until(poll.id, poll.wait * 1000, seen.changedAt);
   return look(ctx, poll, false);
 }
 
