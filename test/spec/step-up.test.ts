@@ -106,11 +106,14 @@ describe("POST /stepup (contract of earlier clients, §1.1)", () => {
     expect((await s.ask({ agent_id: clientId, ...changes })).status).toBe(422);
   });
 
-  it.each(["admin:users", "approvals:decide"])("nobody may ask for %s (D19, D30)", async (scope) => {
-    const { clientId } = await newAgent();
-    const response = await s.ask({ agent_id: clientId, scope });
-    expect([response.status, (await response.json()).error]).toEqual([400, "invalid_scope"]);
-  });
+  it.each(["admin:users", "approvals:decide", "openid"])(
+    "nobody may ask for %s (D19, D30)",
+    async (scope) => {
+      const { clientId } = await newAgent();
+      const response = await s.ask({ agent_id: clientId, scope });
+      expect([response.status, (await response.json()).error]).toEqual([400, "invalid_scope"]);
+    },
+  );
 
   it("waits as long as it is told to, and no longer than the operator said", async () => {
     const { clientId } = await newAgent();
@@ -246,7 +249,10 @@ describe("Prefer: wait (RFC 7240)", () => {
     const response = await s.look(id, { ...agent.proven, prefer: "wait=600" });
     expect(response.headers.get("preference-applied")).toBe("wait=60");
     const other = await s.asked({ agent_id: agent.clientId, scope: "files:move" });
+    const askedAt = performance.now();
     const pending = await s.look(other.id, { ...agent.proven, prefer: "wait=1" });
+    // The question itself is no news to who asked it.
+    expect(performance.now() - askedAt).toBeGreaterThan(900);
     expect([pending.headers.get("preference-applied"), (await pending.json()).status]).toEqual([
       "wait=1",
       "pending",
