@@ -29,7 +29,7 @@ export function DeviceEntry({ csrf, userCode, error }: DeviceEntryView) {
         <input
           id="user-code"
           name="user_code"
-          className="code"
+          className="user-code"
           type="text"
           inputMode="text"
           autoCapitalize="characters"

@@ -5,6 +5,7 @@ import { RegistrationRequest } from "@/lib/oauth/client-metadata";
 import { ClientPatch, Operators } from "./clients";
 import { DecisionBody } from "./decision";
 import { agentAnswers, agentRequests } from "./openapi-agents";
+import { deviceAnswers, deviceRequests } from "./openapi-device";
 import { killSwitchAnswers, killSwitchRequests } from "./openapi-kill-switch";
 import { notificationAnswers, notificationRequests } from "./openapi-notifications";
 import { passkeyAnswers, passkeyRequests } from "./openapi-passkeys";
@@ -122,6 +123,7 @@ export const requestSchemas = {
   NewUser,
   Decision: DecisionBody,
   ...agentRequests,
+  ...deviceRequests,
   ...killSwitchRequests,
   ...passkeyRequests,
   ...notificationRequests,
@@ -131,6 +133,7 @@ export const requestSchemas = {
     csrf,
     decision: z.enum(["allow", "deny"]),
     scope: z.array(z.string()).optional().describe("The permissions that were left ticked"),
+    keep: z.literal("long").optional().describe("Of a device: that it stays connected for long"),
     detail: z
       .array(z.string())
       .optional()
@@ -223,6 +226,7 @@ export const answerSchemas = {
     redirect_to: z.string().describe("Where the app waits for the answer"),
   }),
   ...agentAnswers,
+  ...deviceAnswers,
   ...killSwitchAnswers,
   ...passkeyAnswers,
   ...notificationAnswers,

@@ -22,6 +22,8 @@ const EXPECTED: Record<string, readonly number[]> = {
   // Clients prove themselves; neither a session nor the operator's key is a client.
   "POST /token": [401, 401, 401, 401, 401],
   "POST /par": [401, 401, 401, 401, 401],
+  "POST /device/authorize": [401, 401, 401, 401, 401],
+  "POST /device/token": [401, 401, 401, 401, 401],
   "POST /revoke": [401, 401, 401, 401, 401],
   "POST /introspect": [401, 401, 401, 400, 401],
   "POST /token/check": [401, 401, 401, 422, 401],
@@ -43,6 +45,10 @@ const EXPECTED: Record<string, readonly number[]> = {
   // People answer: by a form with its token, or by JSON from our own origin.
   "POST /approve/{id}/decision": [303, 403, 403, 303, 303],
   "POST /approvals/{id}/decision": [401, 422, 422, 401, 401],
+  "POST /device/verify": [303, 403, 403, 303, 303],
+  "POST /device/approve": [401, 422, 422, 401, 401],
+  "POST /device/deny": [401, 422, 422, 401, 401],
+  "POST /device/complete": [401, 422, 422, 401, 401],
   "POST /me/grants/{id}/stop": [303, 403, 403, 303, 303],
   "POST /me/grants/{id}/narrow": [303, 403, 403, 303, 303],
   "POST /me/sessions/{id}/stop": [303, 403, 403, 303, 303],
