@@ -1,6 +1,7 @@
 import * as oauth from "oauth4webapi";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
+import { createResource } from "@/lib/services/resources";
 import { type App, type Connection, connect, type Person, refusalOf, tokensOf } from "@/test/support/client";
 import { type TestContext, testContext, unique } from "@/test/support/context";
 import { devices } from "@/test/support/devices";
@@ -282,12 +283,22 @@ describe("what else a device code is held to", () => {
   });
 
   it("D19: a person's role bounds what they give", async () => {
-    const codes = await d.codes(app, {
-      resource: "http://localhost:8000",
-      scope: "audit:read approvals:decide",
+    const resource = `https://${unique("admin")}.example`;
+    const scope = (name: string, minimumRole?: "admin") => ({
+      ...{ name, description: name, risk: "low" as const },
+      ...(minimumRole && { minimumRole }),
     });
-    await d.allow(person, codes, ["audit:read", "approvals:decide"]);
-    expect((await tokensOf(await d.poll(app, codes))).scope).toBe("approvals:decide");
+    await createResource(
+      t.ctx,
+      {
+        ...{ resource, name: "Both", scopes: [scope("read"), scope("manage", "admin")], aliases: [] },
+        ...{ introspectionClients: [], authorizationDetailsTypes: [], dpopBoundAccessTokensRequired: false },
+      },
+      "test",
+    );
+    const codes = await d.codes(app, { resource, scope: "read manage" });
+    await d.allow(person, codes, ["read", "manage"]);
+    expect((await tokensOf(await d.poll(app, codes))).scope).toBe("read");
   });
 });
 
