@@ -128,7 +128,7 @@ async function answered({ ctx, formToken }: Person, approval: ActApproval): Prom
   if (!canUndo) return { ...done, action: TO_MY_AGENTS };
   return {
     ...done,
-    advice: `Was that a mistake? For ten minutes you can undo it here, and any time at My agents. Either way stops ${client.name} wherever you connected it.`,
+    advice: `Was that a mistake? Undo it here within ten minutes, or any time at My agents. ${client.name} is then disconnected wherever you connected it.`,
     action: {
       label: "Undo, and disconnect it",
       post: `/me/grants/${grantId}/stop`,
