@@ -6,6 +6,7 @@ import { DecisionRecords } from "@/lib/oauth/decision-record";
 import { ClientPatch, Operators } from "./clients";
 import { DecisionBody } from "./decision";
 import { agentAnswers, agentRequests } from "./openapi-agents";
+import { deviceAnswers, deviceRequests } from "./openapi-device";
 import { killSwitchAnswers, killSwitchRequests } from "./openapi-kill-switch";
 import { notificationAnswers, notificationRequests } from "./openapi-notifications";
 import { passkeyAnswers, passkeyRequests } from "./openapi-passkeys";
@@ -124,6 +125,7 @@ export const requestSchemas = {
   NewUser,
   Decision: DecisionBody,
   ...agentRequests,
+  ...deviceRequests,
   ...killSwitchRequests,
   ...passkeyRequests,
   ...notificationRequests,
@@ -134,6 +136,7 @@ export const requestSchemas = {
     csrf,
     decision: z.enum(["allow", "deny"]),
     scope: z.array(z.string()).optional().describe("The permissions that were left ticked"),
+    keep: z.literal("long").optional().describe("Of a device: that it stays connected for long"),
     detail: z
       .array(z.string())
       .optional()
@@ -227,6 +230,7 @@ export const answerSchemas = {
     redirect_to: z.string().describe("Where the app waits for the answer"),
   }),
   ...agentAnswers,
+  ...deviceAnswers,
   ...killSwitchAnswers,
   ...passkeyAnswers,
   ...notificationAnswers,

@@ -4,8 +4,10 @@ import { visitorOfPage } from "@/app/visitor";
 import { Consent } from "@/components/consent";
 import { Notice, type NoticeView } from "@/components/notice";
 import { loginPath } from "@/lib/http/session";
+import { findApproval } from "@/lib/services/approvals";
 import { type ConsentView, openConsent } from "@/lib/services/consents";
 import { consentView } from "./consent-view";
+import { DeviceQuestion } from "./device-question";
 
 /** Puts a question to a person; what can be asked no more says so. */
 export default async function ApprovalPage({ params, searchParams }: PageProps<"/approve/[id]">) {
@@ -13,8 +15,11 @@ export default async function ApprovalPage({ params, searchParams }: PageProps<"
   const visitor = await visitorOfPage();
   const { ctx, by, browser } = visitor;
   if (!by) redirect(loginPath(`/approve/${encodeURIComponent(id)}`));
-  const opened = await openConsent(ctx, { id, userId: by.user.id, browser });
   const nothingTicked = "nothing-ticked" in (await searchParams);
+  const approval = await findApproval(ctx, id);
+  if (approval?.kind === "device")
+    return <DeviceQuestion id={id} visitor={{ ...visitor, by }} nothingTicked={nothingTicked} />;
+  const opened = await openConsent(ctx, { id, userId: by.user.id, browser });
   const consent =
     opened.state === "open"
       ? await consentView(visitor, { approval: opened.approval, by, nothingTicked })
