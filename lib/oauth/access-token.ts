@@ -44,6 +44,8 @@ const Claims = z.object({
   may_act: z.unknown().optional(),
   /** A person started the chain (product decision D7). */
   human_root: z.literal(true).optional(),
+  /** The person's yes that this token was issued for, and the digest of what they allowed; for one use. */
+  approval: z.object({ id: identifier, digest: z.string().regex(/^[\w-]{43}$/) }).optional(),
   /** Hash of the receipt of the hop that made this token. */
   rcpt: identifier.optional(),
   /** The server whose assertion this token came from (draft-ietf-oauth-identity-chaining-17). */
@@ -84,6 +86,7 @@ type Token = {
   chainedFrom?: string | undefined;
   jkt?: string | undefined;
   authorizationDetails?: readonly AuthorizationDetail[] | undefined;
+  approval?: { id: string; digest: string } | undefined;
 };
 
 /** The payload to sign for an access token (RFC 9068 §2.2). */
@@ -106,6 +109,7 @@ export function accessTokenClaims(token: Token): AccessTokenClaims {
     ...(token.act && { act: token.act }),
     ...(token.act && token.subject.startsWith("user:") && { human_root: true }),
     ...(token.mayAct && { may_act: { sub: [...token.mayAct] } }),
+    ...(token.approval && { approval: token.approval }),
     ...(token.receipt && { rcpt: token.receipt }),
     ...(token.chainedFrom && { chained_from: token.chainedFrom }),
   };

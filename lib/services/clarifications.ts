@@ -8,3 +8,11 @@ export type ShownMessage = { from: "person" | "requester"; name: string; text: s
 export async function listMessages(_ctx: Context, _approval: ActApproval): Promise<readonly ShownMessage[]> {
   return [];
 }
+
+/** The question that waits for the requester's answer. */
+export async function openQuestion(
+  _ctx: Context,
+  _approvalId: string,
+): Promise<{ round: number; question: string } | undefined> {
+  return undefined;
+}
