@@ -38,6 +38,7 @@ const GRANTS = [
   "client_credentials",
   GRANT_TYPES.tokenExchange,
   GRANT_TYPES.jwtBearer,
+  GRANT_TYPES.ciba,
 ];
 
 /** `POST /clients`: an operator registers a client, with the members of RFC 7591 §2. */

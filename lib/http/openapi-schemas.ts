@@ -2,9 +2,11 @@ import { z } from "zod";
 import { ERRORS, type ErrorCode } from "@/lib/errors";
 import { grants } from "@/lib/grants/index";
 import { RegistrationRequest } from "@/lib/oauth/client-metadata";
+import { BackchannelRequest } from "./bc-authorize";
 import { ClientPatch, Operators } from "./clients";
 import { DecisionBody } from "./decision";
 import { agentAnswers, agentRequests } from "./openapi-agents";
+import { cibaAnswers } from "./openapi-ciba";
 import { killSwitchAnswers, killSwitchRequests } from "./openapi-kill-switch";
 import { notificationAnswers, notificationRequests } from "./openapi-notifications";
 import { passkeyAnswers, passkeyRequests } from "./openapi-passkeys";
@@ -96,6 +98,7 @@ export const requestSchemas = {
     }),
   ]),
   PushedRequest: AuthorizationRequest.extend({ ...clientFields }),
+  BackchannelRequest: BackchannelRequest.extend({ resource, ...clientFields }),
   TokenRequest: z.union(
     grants.map(({ grantType, params }) =>
       z.intersection(z.object({ grant_type: z.literal(grantType), resource, ...clientFields }), params),
@@ -155,6 +158,10 @@ export const answerSchemas = {
     authorization_expires_in: z.int().optional().describe("Seconds that the person's permission lasts"),
     id_token: z.string().optional().describe("Who the person is, where they let the app know (OIDC Core §2)"),
     authorization_details: details.optional().describe("As they were granted (RFC 9396 §7)"),
+    pending_authorization: z
+      .looseObject({ auth_req_id: z.string() })
+      .optional()
+      .describe("What waits for a person, with completion_mode=narrowed"),
   }),
   AttestationChallenge: z.object({
     attestation_challenge: z.string().describe("Becomes challenge in OAuth-Client-Attestation-PoP"),
@@ -224,6 +231,7 @@ export const answerSchemas = {
   }),
   ...agentAnswers,
   ...killSwitchAnswers,
+  ...cibaAnswers,
   ...passkeyAnswers,
   ...notificationAnswers,
   TokenChecked: z.object({

@@ -146,6 +146,7 @@ export const offeredGrants = (ctx: Context, call: Call, actor: string): readonly
         "client_credentials",
         GRANT_TYPES.tokenExchange,
         GRANT_TYPES.jwtBearer,
+        GRANT_TYPES.ciba,
       ]
     : ["authorization_code", "refresh_token"];
 

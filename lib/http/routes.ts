@@ -9,6 +9,7 @@ import {
 } from "./agents";
 import { challengeEndpoint } from "./attestation-challenge";
 import { authorizeEndpoint, resumeEndpoint } from "./authorize";
+import { backchannelEndpoint } from "./bc-authorize";
 import type { Peer, Route } from "./call";
 import {
   deleteRegistrationEndpoint,
@@ -151,6 +152,7 @@ export const routes: readonly Route[] = [
   { path: "/receipts", ...receipts },
   { path: "/revoke", ...revoke },
   { path: "/par", ...par },
+  { path: "/bc-authorize", ...machine, bucket: "token", methods: { POST: backchannelEndpoint } },
   { path: "/userinfo", ...userinfo },
   { path: "/challenge", ...challenge },
   // The paths of an earlier system's clients (product decision D4): the same handlers, not redirects.

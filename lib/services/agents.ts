@@ -108,12 +108,12 @@ async function requireActiveOwner(tx: Context, userId: string): Promise<void> {
   if (owner?.status !== "active") throw new OAuthError("forbidden", "You were stopped. Ask an admin.");
 }
 
-/** An agent acts for itself, for others by exchange, and for its workload by assertion; it has no pages. */
+/** An agent acts for itself, for others by exchange, for its workload by assertion, and asks people; it has no pages. */
 const metadataOf = (name: string, proof: ProofOfAgent = BY_SECRET): ClientMetadata => ({
   name,
   applicationType: "web",
   redirectUris: [],
-  grantTypes: ["client_credentials", GRANT_TYPES.tokenExchange, GRANT_TYPES.jwtBearer],
+  grantTypes: ["client_credentials", GRANT_TYPES.tokenExchange, GRANT_TYPES.jwtBearer, GRANT_TYPES.ciba],
   responseTypes: [],
   display: {},
   ...proof,

@@ -230,7 +230,7 @@ export async function endApprovalsOf(tx: Context, clientId: string): Promise<voi
 export const expireApprovals = (tx: Context): Promise<Approval[]> =>
   tx.db
     .update(approvals)
-    .set({ status: "expired", changedAt: tx.now(), sealedRequest: null, sealedPing: null })
+    .set({ status: "expired", changedAt: tx.now(), sealedRequest: null })
     .where(and(eq(approvals.status, "pending"), lte(approvals.expiresAt, tx.now())))
     .returning();
 

@@ -22,6 +22,7 @@ const EXPECTED: Record<string, readonly number[]> = {
   // Clients prove themselves; neither a session nor the operator's key is a client.
   "POST /token": [401, 401, 401, 401, 401],
   "POST /par": [401, 401, 401, 401, 401],
+  "POST /bc-authorize": [401, 401, 401, 401, 401],
   "POST /revoke": [401, 401, 401, 401, 401],
   "POST /introspect": [401, 401, 401, 400, 401],
   "POST /token/check": [401, 401, 401, 422, 401],
