@@ -5,6 +5,7 @@ import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { isCodeVerifier, matchesChallenge } from "@/lib/oauth/pkce";
 import { matchesRedirectUri } from "@/lib/oauth/redirect-uri";
 import { intersectScope } from "@/lib/oauth/scope";
+import { withoutUnapproved } from "@/lib/services/approval-by-consent";
 import {
   type AuthorizationCode,
   consumeCode,
@@ -26,6 +27,7 @@ import {
   storeAccessToken,
   storeFamily,
 } from "@/lib/services/tokens";
+import type { User } from "@/lib/services/users";
 import { defineGrant, issuedToken, type TokenRequest, type TokenResponse } from "./grant";
 import { heldDetails } from "./held-details";
 import { oneResource } from "./one-resource";
@@ -58,9 +60,14 @@ export const authorizationCode = defineGrant({
     await checkVerifier(ctx, code, params.code_verifier);
     checkKey(code, jkt);
     checkInstance(code, request.instanceJkt);
-    const scope = [...(await remainingScope(ctx, code))];
+    const { scope, person } = await remainingScope(ctx, code);
     const details = await heldDetails(ctx, code, params.authorization_details);
-    return (await redeem(ctx, { ...code, scope }, details, request)) ?? refuseReplay(ctx, code, address);
+    const held = { resource: code.resource, scope, authorizationDetails: details };
+    // They consented a moment ago.
+    const left = await withoutUnapproved(ctx, held, person);
+    const given = { ...code, scope: [...left.scope] };
+    const redeemed = await redeem(ctx, given, left.authorizationDetails, request);
+    return redeemed ?? refuseReplay(ctx, code, address);
   },
 });
 
@@ -109,12 +116,15 @@ function checkInstance({ instanceJkt }: AuthorizationCode, proven: string | unde
 }
 
 /** What is left of the code's scope: the person may have narrowed or stopped the app since they answered. */
-async function remainingScope(ctx: Context, code: AuthorizationCode): Promise<readonly string[]> {
+async function remainingScope(
+  ctx: Context,
+  code: AuthorizationCode,
+): Promise<{ scope: readonly string[]; person: User }> {
   const live = await findGrant(ctx, code.grantId);
   if (live?.grant.status === "active" && live.user.status === "active") {
     const left = { resource: code.resource, scope: intersectScope(code.scope, live.grant.scope) };
     const scope = await scopeOfRole(ctx, left, live.user.role);
-    if (scope.length > 0 || code.scope.length === 0) return scope;
+    if (scope.length > 0 || code.scope.length === 0) return { scope, person: live.user };
   }
   throw new OAuthError(
     "invalid_grant",
@@ -148,6 +158,7 @@ async function redeem(
     amr,
     jkt,
     authorizationDetails,
+    isConsented: true,
   });
   const refresh = client.grantTypes.includes("refresh_token")
     ? mintRefreshToken(ctx, {

@@ -23,6 +23,9 @@ export const cibaOperations: Readonly<Record<string, Operation>> = {
     errors: [
       "invalid_request",
       "invalid_client",
+      "invalid_client_attestation",
+      "use_fresh_attestation",
+      "use_attestation_challenge",
       "unauthorized_client",
       "invalid_scope",
       "invalid_target",
