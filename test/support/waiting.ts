@@ -1,3 +1,5 @@
+import { eq } from "drizzle-orm";
+import { events } from "@/db/schema/events";
 import type { ResourceScope } from "@/db/schema/resources";
 import { decideAct } from "@/lib/services/approval-decisions";
 import { readHandle } from "@/lib/services/approval-handles";
@@ -25,9 +27,6 @@ export async function bankOf({ ctx }: TestContext, rule: Partial<ResourceScope> 
   return resource;
 }
 
-/** How a request answers that waits for a person. */
-export type Waiting = { auth_req_id: string; deferral_code: string; binding_code: string; stepup_id: string };
-
 /** People who answer, and clients that wait for them. */
 export function waiting(t: TestContext, c: Connection) {
   /** A person's answer, as the page gives it once it is sure of them. */
@@ -51,5 +50,15 @@ export function waiting(t: TestContext, c: Connection) {
   const pollDeferred = (app: App, deferralCode: string): Promise<Response> =>
     c.token(app, { grant_type: DEFERRED, deferral_code: deferralCode });
 
-  return { answer, approvalOf, poll, pollDeferred };
+  /** What the audit trail tells of an approval, by name. */
+  const eventsOf = async (id: string): Promise<string[]> => {
+    const rows = await t.ctx.db
+      .select({ type: events.type })
+      .from(events)
+      .where(eq(events.subject, `approval:${id}`))
+      .orderBy(events.type);
+    return rows.map(({ type }) => type);
+  };
+
+  return { answer, approvalOf, poll, pollDeferred, eventsOf };
 }

@@ -1,5 +1,4 @@
 import type { Channel } from "./channel";
-import { cibaPing } from "./ciba-ping";
 import { consoleChannel } from "./console";
 import { email } from "./email";
 import { slack } from "./slack";
@@ -7,4 +6,4 @@ import { webPush } from "./web-push";
 import { webhook } from "./webhook";
 
 /** Every way to tell somebody something. To add one: write its file, add its line. */
-export const channels: readonly Channel[] = [consoleChannel, webPush, email, slack, webhook, cibaPing];
+export const channels: readonly Channel[] = [consoleChannel, webPush, email, slack, webhook];
