@@ -1,8 +1,10 @@
-import { eq } from "drizzle-orm";
+import { and, eq } from "drizzle-orm";
 import { events } from "@/db/schema/events";
 import type { ResourceScope } from "@/db/schema/resources";
+import { accessTokens } from "@/db/schema/tokens";
 import { decideAct } from "@/lib/services/approval-decisions";
 import { readHandle } from "@/lib/services/approval-handles";
+import { findApproval } from "@/lib/services/approvals";
 import { createResource } from "@/lib/services/resources";
 import { findSession } from "@/lib/services/sessions";
 import type { App, Connection, Person } from "./client";
@@ -60,5 +62,15 @@ export function waiting(t: TestContext, c: Connection) {
     return rows.map(({ type }) => type);
   };
 
-  return { answer, approvalOf, poll, pollDeferred, eventsOf };
+  /** How many tokens came of an approval. */
+  const tokensOfApproval = async (id: string): Promise<number> =>
+    t.ctx.db.$count(accessTokens, eq(accessTokens.approvalId, id));
+
+  const sealedRequest = async (id: string) => (await findApproval(t.ctx, id))?.sealedRequest;
+
+  /** How many of a client's token requests were written down as refused. */
+  const denials = ({ clientId }: App): Promise<number> =>
+    t.ctx.db.$count(events, and(eq(events.type, "token_request.denied"), eq(events.clientId, clientId)));
+
+  return { answer, approvalOf, poll, pollDeferred, eventsOf, tokensOfApproval, sealedRequest, denials };
 }
