@@ -60,7 +60,7 @@ async function approved(): Promise<{ auth_req_id: string; stepup_id: string }> {
 
 const refused = (error: string) => ({ status: 400, error });
 
-describe("a request that waits belongs to its client alone (security case 161)", () => {
+describe("a request that waits belongs to its client alone (security case 165)", () => {
   it("another client's handle is none, before and after the yes", async () => {
     const other = await d.createAgent(SCOPES);
     const { auth_req_id } = await approved();
@@ -95,7 +95,7 @@ describe("a request that waits belongs to its client alone (security case 161)",
   });
 });
 
-describe("a yes is good for one use (security case 162)", () => {
+describe("a yes is good for one use", () => {
   it("a second poll gets nothing", async () => {
     const { auth_req_id } = await approved();
     await tokensOf(await w.poll(agent, auth_req_id));
@@ -125,7 +125,7 @@ describe("a yes is good for one use (security case 162)", () => {
   });
 });
 
-describe("everything is judged anew after the yes (security case 163)", () => {
+describe("everything is judged anew after the yes", () => {
   it("a subject token that was revoked meanwhile gives nothing", async () => {
     const { auth_req_id, stepup_id } = await approved();
     await c.form("/revoke", { token: held }, basicOf(first));
