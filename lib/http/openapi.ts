@@ -134,9 +134,15 @@ function refusals({ errors: format, bucket }: Route, own: readonly ErrorCode[]):
   return Object.fromEntries([...byStatus].map(([status, codes]) => [status, refusal(format, codes)]));
 }
 
-/** A page has no credentials to ask for again, so it never answers 401 (RFC 9110 §15.5.2). */
-const statusOf = (format: ErrorFormat, code: ErrorCode): number =>
-  format === "page" && ERRORS[code].status === 401 ? 400 : ERRORS[code].status;
+/**
+ * A page has no credentials to ask for again, so it never answers 401 (RFC 9110 §15.5.2); what the token endpoint
+ * refuses because a person did is 400 (RFC 8628 §3.5).
+ */
+function statusOf(format: ErrorFormat, code: ErrorCode): number {
+  const { status } = ERRORS[code];
+  const isPlain = (format === "page" && status === 401) || (format === "oauth" && code === "access_denied");
+  return isPlain ? 400 : status;
+}
 
 const refusal = (format: ErrorFormat, codes: readonly ErrorCode[]): Json => ({
   description: codes.map((code) => `\`${code}\` (${ERRORS[code].spec})`).join(", "),
