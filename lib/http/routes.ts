@@ -9,6 +9,7 @@ import {
 } from "./agents";
 import { challengeEndpoint } from "./attestation-challenge";
 import { authorizeEndpoint, resumeEndpoint } from "./authorize";
+import { backchannelEndpoint } from "./bc-authorize";
 import type { Peer, Route } from "./call";
 import { answerQuestionEndpoint, askQuestionEndpoint } from "./clarifications";
 import {
@@ -170,6 +171,7 @@ export const routes: readonly Route[] = [
   { path: "/receipts", ...receipts },
   { path: "/revoke", ...revoke },
   { path: "/par", ...par },
+  { path: "/bc-authorize", ...machine, bucket: "token", methods: { POST: backchannelEndpoint } },
   { path: "/userinfo", ...userinfo },
   { path: "/challenge", ...challenge },
   ...deviceRoutes,

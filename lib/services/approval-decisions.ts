@@ -15,7 +15,6 @@ import {
 } from "./approvals";
 import { mayDecide, mayGive } from "./deciders";
 import { record } from "./events";
-import { requestPing } from "./pings";
 import type { Answerer } from "./sessions";
 
 export type ApprovalDecision = typeof approvalDecisions.$inferSelect;
@@ -96,7 +95,6 @@ async function settle(tx: Context, approval: ActApproval, given: NewDecision): P
   });
   if (!settled || !isAct(settled)) return { outcome: "too_late", approval };
   await tellOfOutcome(tx, settled);
-  await requestPing(tx, settled);
   return { outcome: decision, approval: settled };
 }
 
