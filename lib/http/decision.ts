@@ -3,12 +3,14 @@ import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { remainingDetails } from "@/lib/oauth/details-terms";
 import { redirectKind } from "@/lib/oauth/redirect-uri";
-import type { Consent } from "@/lib/services/approvals";
+import { type Consent, findApproval, isAskedByAgent } from "@/lib/services/approvals";
 import { type DecisionOutcome, decideConsent, openConsent } from "@/lib/services/consents";
 import { findStandingGrant } from "@/lib/services/grants";
 import { withoutStrays } from "@/lib/services/identity";
 import type { SignedIn } from "@/lib/services/sessions";
 import { detailsTermsAt, scopeOfRole } from "@/lib/services/targets";
+import { answerActForm } from "./act-form";
+import { answerActAsJson } from "./approvals";
 import { codeRedirect, errorRedirect, needsSignIn } from "./authorize";
 import type { Call } from "./call";
 import { json, readJsonAs } from "./json";
@@ -24,6 +26,8 @@ export async function decisionEndpoint(ctx: Context, call: Call): Promise<Respon
   const page = `/approve/${encodeURIComponent(id)}`;
   const form = await readPersonForm(ctx, call, decisionPurpose(id));
   if (!form) return seeOther(loginPath(page));
+  const asked = await findApproval(ctx, id);
+  if (asked && isAskedByAgent(asked)) return answerActForm(ctx, call, form, asked);
   const { fields, by, browser } = form;
   const decision = fields.get("decision");
   if (decision !== "allow" && decision !== "deny")
@@ -110,9 +114,13 @@ export const DecisionBody = z.strictObject({
 
 /** `POST /approvals/{id}/decision`: the same answer as JSON, by the person's own session (product decision D2). */
 export async function decisionApiEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const id = call.params.id ?? "";
+  const asked = await findApproval(ctx, id);
+  // A token answers agents only: what an app asks belongs to the browser that it was asked in.
+  const sendsToken = call.request.headers.has("authorization");
+  if (sendsToken || (asked && isAskedByAgent(asked))) return answerActAsJson(ctx, call);
   const by = await requirePerson(ctx, call);
   const body = await readJsonAs(call.request, DecisionBody);
-  const id = call.params.id ?? "";
   const { browser } = browserOfCall(ctx, call);
   const view = await openConsent(ctx, { id, userId: by.user.id, browser });
   if (view.state === "expired")

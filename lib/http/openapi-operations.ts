@@ -1,5 +1,6 @@
 import type { ErrorCode } from "@/lib/errors";
 import { agentOperations } from "./openapi-agents";
+import { approvalOperations } from "./openapi-approvals";
 import { killSwitchOperations } from "./openapi-kill-switch";
 import { managementOperations } from "./openapi-management";
 import { notificationOperations } from "./openapi-notifications";
@@ -23,7 +24,7 @@ export type Operation = {
   /** Successful answers: a schema, a page, a redirect, a JWT, or nothing in the body. */
   answers: Readonly<Record<number, AnswerSchema | "page" | "redirect" | "jwt" | "empty">>;
   errors: readonly ErrorCode[];
-  security?: "client" | "registration" | "bearer" | "operator" | "session";
+  security?: "client" | "registration" | "bearer" | "operator" | "session" | "decider";
 };
 
 /** How a client may fail to prove itself, at every endpoint where it has to. */
@@ -191,22 +192,6 @@ export const operations: Readonly<Record<string, Operation>> = {
     errors: ["invalid_request", "forbidden"],
     security: "session",
   },
-  "POST /approvals/{id}/decision": {
-    summary: "Allow or deny, as JSON",
-    tag: "Authorization",
-    json: "Decision",
-    answers: { 200: "Decided" },
-    errors: [
-      "invalid_request",
-      "invalid_token",
-      "forbidden",
-      "not_found",
-      "conflict",
-      "validation_failed",
-      "unsupported_media_type",
-    ],
-    security: "session",
-  },
   "POST /token": token,
   "POST /register": register,
   "GET /register/{client_id}": { ...registration, summary: "What a client registered" },
@@ -250,6 +235,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   "DELETE /mcp": { ...mcp, summary: "End a session", answers: { 200: "empty" } },
   ...managementOperations,
   ...agentOperations,
+  ...approvalOperations,
   ...trustedIssuerOperations,
   ...killSwitchOperations,
   ...notificationOperations,
@@ -257,6 +243,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   ...tokenOperations,
   "POST /me/grants/{id}/stop": { ...account, summary: "Stop an app" },
   "POST /me/grants/{id}/narrow": { ...account, form: "NarrowForm", summary: "Leave an app less" },
+  "POST /me/standing-approvals/{id}/stop": { ...account, summary: "Be asked each time again" },
   "POST /me/sessions/{id}/stop": { ...account, summary: "Sign another browser out" },
   ...passkeyOperations,
   "GET /login/link/{token}": {

@@ -3,8 +3,8 @@ import { ERRORS, type ErrorCode } from "@/lib/errors";
 import { grants } from "@/lib/grants/index";
 import { RegistrationRequest } from "@/lib/oauth/client-metadata";
 import { ClientPatch, Operators } from "./clients";
-import { DecisionBody } from "./decision";
 import { agentAnswers, agentRequests } from "./openapi-agents";
+import { approvalAnswers, approvalRequests } from "./openapi-approvals";
 import { killSwitchAnswers, killSwitchRequests } from "./openapi-kill-switch";
 import { notificationAnswers, notificationRequests } from "./openapi-notifications";
 import { passkeyAnswers, passkeyRequests } from "./openapi-passkeys";
@@ -13,7 +13,7 @@ import { SecretRotation } from "./secret-rotation";
 import { TokenCheck } from "./token-check";
 import { TokenToInspect } from "./token-inspect";
 import { NewTrustedIssuer, TrustedIssuerPatch } from "./trusted-issuers";
-import { NewUser } from "./users";
+import { NewUser, UserPatch } from "./users";
 
 const codes = Object.keys(ERRORS) as ErrorCode[];
 const instant = z.iso.datetime();
@@ -120,7 +120,8 @@ export const requestSchemas = {
   NewTrustedIssuer,
   TrustedIssuerPatch,
   NewUser,
-  Decision: DecisionBody,
+  UserPatch,
+  ...approvalRequests,
   ...agentRequests,
   ...killSwitchRequests,
   ...passkeyRequests,
@@ -129,7 +130,9 @@ export const requestSchemas = {
   TokenToInspect,
   ConsentForm: z.object({
     csrf,
-    decision: z.enum(["allow", "deny"]),
+    decision: z.enum(["allow", "approve", "deny", "stop"]),
+    reason: z.string().optional().describe("Why not, to an agent"),
+    number: z.string().optional().describe("What the agent shows, where the page asks for it"),
     scope: z.array(z.string()).optional().describe("The permissions that were left ticked"),
     detail: z
       .array(z.string())
@@ -217,12 +220,8 @@ export const answerSchemas = {
   TrustedIssuers: list(TrustedIssuer),
   User,
   Users: list(User),
-  Decided: z.object({
-    id: z.string(),
-    status: z.enum(["approved", "denied"]),
-    redirect_to: z.string().describe("Where the app waits for the answer"),
-  }),
   ...agentAnswers,
+  ...approvalAnswers,
   ...killSwitchAnswers,
   ...passkeyAnswers,
   ...notificationAnswers,

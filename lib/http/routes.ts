@@ -1,4 +1,5 @@
 import type { Context } from "@/lib/context";
+import { standingEndpoint } from "./act-form";
 import {
   createAgentEndpoint,
   deactivateAgentEndpoint,
@@ -7,6 +8,7 @@ import {
   reactivateAgentEndpoint,
   updateAgentEndpoint,
 } from "./agents";
+import { approvalOptionsEndpoint, getApprovalEndpoint, listApprovalsEndpoint } from "./approvals";
 import { challengeEndpoint } from "./attestation-challenge";
 import { authorizeEndpoint, resumeEndpoint } from "./authorize";
 import type { Peer, Route } from "./call";
@@ -27,7 +29,13 @@ import { healthEndpoint, readyEndpoint } from "./health";
 import { introspectEndpoint } from "./introspect";
 import { previewEndpoint, stopEndpoint } from "./kill-switch";
 import { mcpEndpoint } from "./mcp";
-import { logoutEndpoint, narrowGrantEndpoint, stopGrantEndpoint, stopSessionEndpoint } from "./my-agents";
+import {
+  logoutEndpoint,
+  narrowGrantEndpoint,
+  stopGrantEndpoint,
+  stopSessionEndpoint,
+  stopStandingEndpoint,
+} from "./my-agents";
 import { getNotificationEndpoint, testNotificationEndpoint } from "./notifications";
 import { openApiEndpoint } from "./openapi";
 import { parEndpoint } from "./par";
@@ -56,7 +64,7 @@ import {
   updateTrustedIssuerEndpoint,
 } from "./trusted-issuers";
 import { userinfoEndpoint } from "./userinfo";
-import { createUserEndpoint, listUsersEndpoint } from "./users";
+import { createUserEndpoint, listUsersEndpoint, updateUserEndpoint } from "./users";
 import { jwksEndpoint, protectedResourceEndpoint, serverMetadataEndpoint } from "./well-known";
 
 const machine = { cors: true, errors: "oauth" } as const;
@@ -120,6 +128,10 @@ export const routes: readonly Route[] = [
   { path: "/authorize", ...authorize },
   { path: "/authorize/{id}", ...person, methods: { GET: resumeEndpoint } },
   { path: "/approve/{id}/decision", ...person, methods: { POST: decisionEndpoint } },
+  { path: "/approve/{id}/standing", ...person, methods: { POST: standingEndpoint } },
+  { path: "/approvals", ...management, methods: { GET: listApprovalsEndpoint } },
+  { path: "/approvals/{id}", ...management, methods: { GET: getApprovalEndpoint } },
+  { path: "/approvals/{id}/options", ...management, methods: { POST: approvalOptionsEndpoint } },
   { path: "/approvals/{id}/decision", ...management, methods: { POST: decisionApiEndpoint } },
   { path: "/token", ...token },
   {
@@ -212,6 +224,7 @@ export const routes: readonly Route[] = [
     methods: { PATCH: updateTrustedIssuerEndpoint, DELETE: removeTrustedIssuerEndpoint },
   },
   { path: "/users", ...management, methods: { GET: listUsersEndpoint, POST: createUserEndpoint } },
+  { path: "/users/{id}", ...management, methods: { PATCH: updateUserEndpoint } },
   { path: "/kill-switch", ...management, methods: { GET: previewEndpoint, POST: stopEndpoint } },
   { path: "/notifications/test", ...management, methods: { POST: testNotificationEndpoint } },
   { path: "/notifications/{id}", ...management, methods: { GET: getNotificationEndpoint } },
@@ -222,6 +235,7 @@ export const routes: readonly Route[] = [
   },
   { path: "/me/grants/{id}/stop", ...person, methods: { POST: stopGrantEndpoint } },
   { path: "/me/grants/{id}/narrow", ...person, methods: { POST: narrowGrantEndpoint } },
+  { path: "/me/standing-approvals/{id}/stop", ...person, methods: { POST: stopStandingEndpoint } },
   { path: "/me/sessions/{id}/stop", ...person, methods: { POST: stopSessionEndpoint } },
   { path: "/me/passkeys/options", ...personJson, methods: { POST: passkeyOptionsEndpoint } },
   { path: "/me/passkeys", ...personJson, methods: { POST: addPasskeyEndpoint } },
