@@ -97,7 +97,7 @@ export function TryPasskey({ id, digest, label, signInPath, children }: TryProps
 type Problem = { words: string; signInAgain: boolean };
 
 /** Runs one ceremony at a time; where it leads is a page that says what was done. */
-function useCeremony() {
+export function useCeremony() {
   const support = useSyncExternalStore(never, supportHere, () => "unknown" as const);
   const [isBusy, setBusy] = useState(false);
   const [problem, setProblem] = useState<Problem>();
@@ -131,7 +131,7 @@ class Refused extends Error {
   }
 }
 
-async function post<Answer>(path: string, body: unknown): Promise<Answer> {
+export async function post<Answer>(path: string, body: unknown): Promise<Answer> {
   const response = await fetch(path, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -163,7 +163,7 @@ function problemOf(error: unknown): Problem {
   };
 }
 
-function ProblemLine({ problem, signInPath }: { problem: Problem | undefined; signInPath: string }) {
+export function ProblemLine({ problem, signInPath }: { problem: Problem | undefined; signInPath: string }) {
   if (!problem) return null;
   return (
     <p className="danger" role="alert">

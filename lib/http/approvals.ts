@@ -6,6 +6,7 @@ import { type ActApproval, statusOf } from "@/lib/services/approvals";
 import { listPastOf, listWaitingFor } from "@/lib/services/deciders";
 import { assertionOptions, digestShown } from "@/lib/services/signed-decisions";
 import { allowFromNowOn, whyNotStanding } from "@/lib/services/standing-approvals";
+import type { User } from "@/lib/services/users";
 import { decideAs, findDecidable, questionOf } from "./act-decision";
 import { ActDecisionBody, ApprovalOptions, ApprovalsQuery } from "./approval-schemas";
 import type { Call } from "./call";
@@ -16,9 +17,14 @@ import { json, parseJsonAs, readJsonAs } from "./json";
 export async function listApprovalsEndpoint(ctx: Context, call: Call): Promise<Response> {
   const { by } = await requireDecidingPerson(ctx, call);
   const { status } = parseJsonAs(Object.fromEntries(call.url.searchParams), ApprovalsQuery);
-  const list = status === "pending" ? listWaitingFor : listPastOf;
-  const items = await Promise.all((await list(ctx, by.user)).map((approval) => toItem(ctx, approval)));
+  const items = await listItems(ctx, by.user, status);
   return json({ items, total: items.length });
+}
+
+/** The questions of a person, as lists show them, newest first. */
+export async function listItems(ctx: Context, user: User, status: "pending" | "past") {
+  const list = status === "pending" ? listWaitingFor : listPastOf;
+  return Promise.all((await list(ctx, user)).map((approval) => toItem(ctx, approval)));
 }
 
 /** `GET /approvals/{id}`: one question, with all that its page says of it. */

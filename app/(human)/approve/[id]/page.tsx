@@ -1,10 +1,12 @@
 import { redirect } from "next/navigation";
 import { Letter } from "@/app/letter";
-import { visitorOfPage } from "@/app/visitor";
+import { firstOf, visitorOfPage } from "@/app/visitor";
 import { Consent } from "@/components/consent";
 import { Notice, type NoticeView } from "@/components/notice";
 import { loginPath } from "@/lib/http/session";
+import { findApproval, isAskedByAgent } from "@/lib/services/approvals";
 import { type ConsentView, openConsent } from "@/lib/services/consents";
+import { ActPage } from "./act-page";
 import { consentView } from "./consent-view";
 
 /** Puts a question to a person; what can be asked no more says so. */
@@ -13,6 +15,11 @@ export default async function ApprovalPage({ params, searchParams }: PageProps<"
   const visitor = await visitorOfPage();
   const { ctx, by, browser } = visitor;
   if (!by) redirect(loginPath(`/approve/${encodeURIComponent(id)}`));
+  const asked = await findApproval(ctx, id);
+  if (asked && isAskedByAgent(asked)) {
+    const problem = firstOf((await searchParams).problem);
+    return <ActPage visitor={visitor} by={by} approval={asked} problem={problem} />;
+  }
   const opened = await openConsent(ctx, { id, userId: by.user.id, browser });
   const nothingTicked = "nothing-ticked" in (await searchParams);
   const consent =
