@@ -42,9 +42,14 @@ const EXPECTED: Record<string, readonly number[]> = {
 
   // People answer: by a form with its token, or by JSON from our own origin.
   "POST /approve/{id}/decision": [303, 403, 403, 303, 303],
+  "POST /approve/{id}/standing": [303, 403, 403, 303, 303],
+  "GET /approvals": [401, 200, 200, 401, 401],
+  "GET /approvals/{id}": [401, 404, 404, 401, 401],
+  "POST /approvals/{id}/options": [401, 422, 422, 401, 401],
   "POST /approvals/{id}/decision": [401, 422, 422, 401, 401],
   "POST /me/grants/{id}/stop": [303, 403, 403, 303, 303],
   "POST /me/grants/{id}/narrow": [303, 403, 403, 303, 303],
+  "POST /me/standing-approvals/{id}/stop": [303, 403, 403, 303, 303],
   "POST /me/sessions/{id}/stop": [303, 403, 403, 303, 303],
   "POST /me/passkeys/options": [401, 422, 422, 401, 401],
   "POST /me/passkeys": [401, 422, 422, 401, 401],
@@ -80,6 +85,7 @@ const EXPECTED: Record<string, readonly number[]> = {
   "DELETE /trusted-issuers/{id}": [401, 403, 404, 404, 401],
   "GET /users": [401, 403, 200, 200, 401],
   "POST /users": [401, 403, 422, 422, 401],
+  "PATCH /users/{id}": [401, 403, 422, 422, 401],
   "POST /notifications/test": [401, 403, 422, 422, 401],
   "GET /notifications/{id}": [401, 403, 404, 404, 401],
   // Members may stop agents they own: what an empty request means is asked first.
