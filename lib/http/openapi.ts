@@ -200,7 +200,7 @@ const SECURITY_OF: Record<NonNullable<Operation["security"]>, readonly Json[]> =
   registration: [{ registration: [] }],
   operator: [{ operator: [] }, { session: [] }],
   session: [{ session: [] }],
-  decider: [{ session: [] }, { bearer: [] }],
+  decider: [{ session: [] }, { BearerToken: [] }],
 };
 
 const schemas = (named: Record<string, z.ZodType>, io: "input" | "output"): Json =>

@@ -11,7 +11,7 @@ const Role = z.enum(["member", "approver", "admin"]);
 const Groups = z
   .array(z.string().regex(GROUP_NAME, "must be lower-case letters, digits, dots, dashes and underscores"))
   .max(50)
-  .transform((names) => [...new Set(names)])
+  .refine((names) => new Set(names).size === names.length, "must have each group once")
   .describe("Names that approvals can be put to, as group:<name>");
 
 /** A person with a local account. */

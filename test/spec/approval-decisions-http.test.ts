@@ -211,7 +211,7 @@ describe("several approvers", () => {
     const approval = await asked({ act: await a.resource({ approvers: ["group:finance"] }) });
     expect((await a.answer(bob, approval, { decision: "approve" })).status).toBe(404);
     const { id } = bob.person.user;
-    const moved = await s.c.json(`/users/${id}`, { groups: ["finance", "finance"] }, s.operator, "PATCH");
+    const moved = await s.c.json(`/users/${id}`, { groups: ["finance"] }, s.operator, "PATCH");
     expect(await moved.json()).toMatchObject({ id, groups: ["finance"], role: "member" });
     expect((await (await a.answer(bob, approval, { decision: "approve" })).json()).status).toBe("approved");
   });

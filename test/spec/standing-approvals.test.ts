@@ -23,6 +23,7 @@ const PAYMENT = {
   words: "Pay up to {amount} EUR to {payee}",
   risk: "medium",
   schema: {
+    type: "object",
     properties: {
       amount: { type: "number", title: "Amount", narrowing: "at_most" },
       payee: { type: "string", title: "Payee" },
@@ -222,9 +223,8 @@ async function typesOf(id: string): Promise<string[]> {
   const rows = await s.t.ctx.db
     .select()
     .from(events)
-    .where(and(eq(events.subject, `standing:${id}`), like(events.type, "standing_approval.%")))
-    .orderBy(events.id);
-  return rows.map(({ type }) => type);
+    .where(and(eq(events.subject, `standing:${id}`), like(events.type, "standing_approval.%")));
+  return rows.map(({ type }) => type).sort();
 }
 
 async function endsAfter(
