@@ -11,10 +11,18 @@ import { migrate } from "./commands/migrate";
 import { rotateKeys } from "./commands/rotate-keys";
 import { rotateSecret } from "./commands/rotate-secret";
 import { verifyChain } from "./commands/verify-chain";
+import { verifyDecision } from "./commands/verify-decision";
 import { helpOf, helpOfAll } from "./help";
 
 /** Every command. To add one: write its file, add its line. */
-const commands: readonly Command[] = [createUser, migrate, rotateKeys, rotateSecret, verifyChain];
+const commands: readonly Command[] = [
+  createUser,
+  migrate,
+  rotateKeys,
+  rotateSecret,
+  verifyChain,
+  verifyDecision,
+];
 
 /** Resolves to what is printed. */
 async function main([name, ...args]: readonly string[]): Promise<string> {

@@ -54,8 +54,7 @@ export function assembleContext({ settings, database, now, write, defer, alarm }
     channels: channels.filter((channel) => channel.isConfigured(settings)),
     courier: createCourier(() => ctx, alarm),
     waiting: createWaiting({
-      changes: (since) => listChanges({ db }, since),
-      now,
+      changes: () => listChanges({ db }),
       onError: (error) => log.warn("could not look for answers", { error }),
     }),
     limits: createLimits(settings, db),

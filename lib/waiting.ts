@@ -3,8 +3,11 @@ type Change = { id: string; changedAt: Date | null };
 
 /** What requests of this instance wait for: that something happens to an approval, on whatever instance. */
 export type Waiting = {
-  /** Resolves when the approval changes, or after so many milliseconds; true: it changed. */
-  until(id: string, milliseconds: number): Promise<boolean>;
+  /**
+   * Resolves when the approval changes, or after so many milliseconds; true: it changed. `seen` is the time of the
+   * change that the caller knows of: a later one is news, however long ago it was.
+   */
+  until(id: string, milliseconds: number, seen: Date | null): Promise<boolean>;
   /** Tells those who wait here that these have changed; what other instances change is seen by looking. */
   wake(ids: readonly string[]): void;
   /** How many wait here. */
@@ -14,37 +17,29 @@ export type Waiting = {
 };
 
 type Looking = {
-  /** What has changed since then, oldest or newest first. */
-  changes: (since: Date) => Promise<readonly Change[]>;
-  now: () => Date;
+  /** What has changed in the last seconds. */
+  changes: () => Promise<readonly Change[]>;
   onError: (error: unknown) => void;
 };
 
 /** Milliseconds between two looks while anybody waits: an answer given elsewhere is heard of within half a second. */
 const LOOK_EVERY = 300;
-/** Changes commit after the time that they are dated to, and clocks differ: each look goes back this far. */
-const LOOK_BACK = 5000;
 
-type Waiter = () => void;
+type Waiter = { seen: number; go: () => void };
 
 /** Waits for many with one look at the database, however many they are: nobody waits, nobody looks. */
-export function createWaiting({ changes, now, onError }: Looking): Waiting {
+export function createWaiting({ changes, onError }: Looking): Waiting {
   const waiters = new Map<string, Set<Waiter>>();
-  /** What was told already, with the time of its change: each look sees the last seconds again. */
-  let told = new Map<string, number>();
   let timer: NodeJS.Timeout | undefined;
   let count = 0;
 
   const wake: Waiting["wake"] = (ids) => {
-    for (const id of ids) for (const go of waiters.get(id) ?? []) go();
+    for (const id of ids) for (const { go } of waiters.get(id) ?? []) go();
   };
 
   const look = async () => {
-    const found = await changes(new Date(now().getTime() - LOOK_BACK));
-    const isNews = ({ id, changedAt }: Change) => told.get(id) !== changedAt?.getTime();
-    const news = found.filter(isNews);
-    told = new Map(found.map(({ id, changedAt }) => [id, changedAt?.getTime() ?? 0]));
-    wake(news.map(({ id }) => id));
+    for (const { id, changedAt } of await changes())
+      for (const { seen, go } of waiters.get(id) ?? []) if ((changedAt?.getTime() ?? 0) > seen) go();
   };
 
   const lookAgainLater = () => {
@@ -61,19 +56,19 @@ export function createWaiting({ changes, now, onError }: Looking): Waiting {
   };
 
   return {
-    until: (id, milliseconds) =>
+    until: (id, milliseconds, seen) =>
       new Promise((resolve) => {
         const others = waiters.get(id) ?? new Set<Waiter>();
         const leave = (changed: boolean) => {
           clearTimeout(deadline);
-          if (!others.delete(go)) return;
+          if (!others.delete(waiter)) return;
           count -= 1;
           if (others.size === 0) waiters.delete(id);
           resolve(changed);
         };
-        const go = () => leave(true);
+        const waiter = { seen: seen?.getTime() ?? 0, go: () => leave(true) };
         const deadline = setTimeout(() => leave(false), milliseconds);
-        waiters.set(id, others.add(go));
+        waiters.set(id, others.add(waiter));
         count += 1;
         lookAgainLater();
       }),

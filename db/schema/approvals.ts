@@ -51,6 +51,8 @@ export type AskedAct = {
   chain: ChainLink[];
   /** Thumbprint of the key that the token is to be bound to (RFC 9449 §6). */
   jkt?: string | undefined;
+  /** Members of the request that its answers repeat as they were sent. */
+  asSent?: { agentId: string; resource: string | null } | undefined;
   /** What the requester says; nobody verified any of it. */
   said: { reason?: string | undefined; chain?: unknown; metadata?: unknown };
   /** Where it was asked from. */
@@ -58,6 +60,8 @@ export type AskedAct = {
   userAgent?: string | undefined;
   /** How the person is to have signed in (RFC 9470 §4, CIBA Core §7.1). */
   acrValues?: string[] | undefined;
+  /** Of a device: seconds until it has to be connected anew, as the person who allowed it chose. */
+  lasts?: number | undefined;
   /** The token that the requester acts with: what comes of the approval dies with it. */
   parent?: { jti: string; lineage: string[]; act?: unknown; grantId?: string; familyId?: string } | undefined;
 };

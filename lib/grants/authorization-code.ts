@@ -1,10 +1,9 @@
 import { z } from "zod";
-import { type Context, inTransaction } from "@/lib/context";
+import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { isCodeVerifier, matchesChallenge } from "@/lib/oauth/pkce";
 import { matchesRedirectUri } from "@/lib/oauth/redirect-uri";
-import { intersectScope } from "@/lib/oauth/scope";
 import {
   type AuthorizationCode,
   consumeCode,
@@ -12,23 +11,14 @@ import {
   findCode,
   isBurned,
 } from "@/lib/services/authorization-codes";
-import { type Client, touchClient } from "@/lib/services/clients";
-import { record } from "@/lib/services/events";
-import { findGrant, touchGrantUse } from "@/lib/services/grants";
-import { mintIdToken } from "@/lib/services/id-tokens";
-import { mintAccessToken } from "@/lib/services/issuing";
-import { mintRefreshToken, storeRefreshToken } from "@/lib/services/refresh-tokens";
-import { meansResource, scopeOfRole } from "@/lib/services/targets";
-import {
-  interactiveTtl,
-  killReplayedFamily,
-  newFamily,
-  storeAccessToken,
-  storeFamily,
-} from "@/lib/services/tokens";
-import { defineGrant, issuedToken, type TokenRequest, type TokenResponse } from "./grant";
+import type { Client } from "@/lib/services/clients";
+import { meansResource } from "@/lib/services/targets";
+import { killReplayedFamily } from "@/lib/services/tokens";
+import { firstTokens } from "./first-tokens";
+import { defineGrant, type TokenRequest, type TokenResponse } from "./grant";
 import { heldDetails } from "./held-details";
 import { oneResource } from "./one-resource";
+import { remainingScope } from "./remaining-scope";
 
 const INVALID_CODE =
   "The code is unknown, used, expired or not this client's. Start again at the authorization endpoint.";
@@ -108,106 +98,17 @@ function checkInstance({ instanceJkt }: AuthorizationCode, proven: string | unde
   throw new OAuthError("invalid_grant", "This code was asked for by another instance of the client.");
 }
 
-/** What is left of the code's scope: the person may have narrowed or stopped the app since they answered. */
-async function remainingScope(ctx: Context, code: AuthorizationCode): Promise<readonly string[]> {
-  const live = await findGrant(ctx, code.grantId);
-  if (live?.grant.status === "active" && live.user.status === "active") {
-    const left = { resource: code.resource, scope: intersectScope(code.scope, live.grant.scope) };
-    const scope = await scopeOfRole(ctx, left, live.user.role);
-    if (scope.length > 0 || code.scope.length === 0) return scope;
-  }
-  throw new OAuthError(
-    "invalid_grant",
-    "The person has taken this permission back. Start again at the authorization endpoint.",
-  );
-}
-
 /** Everything that comes of the code, in one transaction; undefined when another redemption was first. */
-async function redeem(
+const redeem = (
   ctx: Context,
   code: AuthorizationCode,
-  authorizationDetails: readonly AuthorizationDetail[] | undefined,
-  { client, address, jkt, instanceJkt }: TokenRequest<unknown>,
-): Promise<TokenResponse | undefined> {
-  const { approvalId, familyId, grantId, clientId, userId, resource, scope, authTime, amr } = code;
-  const subject = `user:${userId}`;
-  const family = newFamily(ctx, { id: familyId, grantId, clientId, approvalId });
-  const ttl = interactiveTtl(ctx, family);
-  // Signed before the transaction: inside it, the signer's own look at the database would wait for it to end.
-  const access = await mintAccessToken(ctx, {
-    grantType: "authorization_code",
-    approvalId,
-    clientId,
-    subject,
-    scope,
-    audience: resource,
-    ttl,
-    grantId,
-    familyId,
-    authTime,
-    amr,
-    jkt,
-    authorizationDetails,
+  details: readonly AuthorizationDetail[] | undefined,
+  request: TokenRequest<unknown>,
+): Promise<TokenResponse | undefined> =>
+  firstTokens(ctx, { ...code, grantType: "authorization_code", nonce: code.nonce ?? undefined }, request, {
+    details,
+    consume: (tx) => consumeCode(tx, code.codeHash),
   });
-  const refresh = client.grantTypes.includes("refresh_token")
-    ? mintRefreshToken(ctx, {
-        familyId,
-        clientId,
-        userId,
-        grantId,
-        scope,
-        resource,
-        authTime,
-        amr,
-        // It keeps what the person agreed to: a narrower access token is no smaller grant.
-        authorizationDetails: code.authorizationDetails,
-        jkt: jkt ?? null,
-        instanceJkt: instanceJkt ?? null,
-        familyExpiresAt: family.expiresAt,
-      })
-    : undefined;
-  const signIn = {
-    clientId,
-    userId,
-    scope,
-    resource,
-    authTime,
-    amr,
-    nonce: code.nonce ?? undefined,
-    familyId,
-  };
-  const idToken = await mintIdToken(ctx, { ...signIn, accessToken: access.token });
-  const first = await inTransaction(ctx, async (tx) => {
-    if (!(await consumeCode(tx, code.codeHash))) return false;
-    await storeFamily(tx, family);
-    await storeAccessToken(tx, access);
-    if (refresh) await storeRefreshToken(tx, refresh.row);
-    await record(tx, {
-      type: "token.issued",
-      actor: `client:${clientId}`,
-      subject: `token:${access.row.jti}`,
-      clientId,
-      data: {
-        grantType: "authorization_code",
-        principal: subject,
-        grant: grantId,
-        scope,
-        audience: resource,
-        ...(authorizationDetails && { authorizationDetails }),
-      },
-      address,
-    });
-    return true;
-  });
-  if (!first) return undefined;
-  ctx.defer(() => touchGrantUse(ctx, grantId));
-  ctx.defer(() => touchClient(ctx, client));
-  return {
-    ...issuedToken({ token: access.token, jkt, ttl, scope, authorizationDetails }),
-    ...refresh?.answer,
-    ...(idToken !== undefined && { id_token: idToken }),
-  };
-}
 
 /** A used code without its verifier proves nothing: whoever saw it go by must not end what came of it. */
 function refuseUsed(

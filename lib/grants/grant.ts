@@ -25,6 +25,8 @@ export type TokenRequest<Params> = {
   /** Every `resource` of the request (RFC 8707 §2.2). */
   resources: readonly string[];
   address: string;
+  /** Seconds that the client is willing to wait for an answer that somebody has to give first. */
+  wait?: number | undefined;
 };
 
 /** A successful answer (RFC 6749 §5.1). */

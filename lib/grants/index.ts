@@ -4,6 +4,7 @@ import { OAuthError } from "@/lib/errors";
 import type { Client } from "@/lib/services/clients";
 import { authorizationCode } from "./authorization-code";
 import { clientCredentials } from "./client-credentials";
+import { deviceCode } from "./device-code";
 import type { Grant, TokenRequest, TokenResponse } from "./grant";
 import { jwtBearer } from "./jwt-bearer/index";
 import { refreshToken } from "./refresh-token";
@@ -14,6 +15,7 @@ export const grants: readonly Grant[] = [
   authorizationCode,
   refreshToken,
   clientCredentials,
+  deviceCode,
   tokenExchange,
   jwtBearer,
 ];

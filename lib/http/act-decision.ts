@@ -22,10 +22,14 @@ export type GivenDecision = {
   assertion?: Assertion | undefined;
 };
 
-/** A question that this person may answer; for everybody else it is not there (security case 161). */
+/**
+ * A question of an agent that this person may answer; for everybody else it is not there (security case 161). What a
+ * device asks is answered by its code, see device-decision.ts.
+ */
 export async function findDecidable(ctx: Context, person: DecidingPerson, id: string): Promise<ActApproval> {
   const approval = await findApproval(ctx, id);
-  if (!approval || !isAct(approval) || !mayDecide(approval, person.by.user)) throw noSuchQuestion();
+  if (!approval || !isAct(approval) || approval.kind === "device" || !mayDecide(approval, person.by.user))
+    throw noSuchQuestion();
   await refuseOwnClient(ctx, person, approval);
   return approval;
 }
@@ -33,7 +37,7 @@ export async function findDecidable(ctx: Context, person: DecidingPerson, id: st
 const noSuchQuestion = () => new OAuthError("not_found", "There is no such question for you.");
 
 /** What a person's app asks, or an agent of its kin, that same app does not answer for them. */
-async function refuseOwnClient(
+export async function refuseOwnClient(
   ctx: Context,
   person: DecidingPerson,
   { clientId, act }: ActApproval,
@@ -98,7 +102,8 @@ async function prove(
   }
 }
 
-const signInAgain = (maxAge: number) =>
+/** The refusal of an answer whose person signed in longer ago than this, in seconds. */
+export const signInAgain = (maxAge: number) =>
   insufficient("Sign in again to answer this: your sign-in is too long ago.", maxAge);
 
 /** RFC 9470 §3: how fresh the sign-in has to be. */

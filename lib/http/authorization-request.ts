@@ -72,6 +72,7 @@ export async function validRequest(
     ...request,
     authorizationDetails,
     prompt: [...request.prompt],
+    acrValues: [...request.acrValues],
     redirectUri,
     resource: target.resource,
     scope: [...scope],
@@ -87,7 +88,12 @@ type Kind = {
   anywhere: boolean;
 };
 
-function scopeOf(ctx: Context, asking: Asking, { inDetail, anywhere }: Kind): Promise<readonly string[]> {
+/** The scope that a request comes to, of those that a person may give this client. */
+export function scopeOf(
+  ctx: Context,
+  asking: Asking,
+  { inDetail, anywhere }: Kind,
+): Promise<readonly string[]> {
   if (inDetail) return scopeBesideDetails(ctx, asking);
   return anywhere && asking.asked?.includes("openid") ? signInScope(ctx, asking) : resourceScope(ctx, asking);
 }

@@ -9,12 +9,13 @@ import { decideConsent, openConsent, requestConsent } from "@/lib/services/conse
 import { record } from "@/lib/services/events";
 import { findStandingGrant } from "@/lib/services/grants";
 import { isPushedRequestUri, type PushedRequest, takePushedRequest } from "@/lib/services/pushed-requests";
-import { isFresh, type SignedIn } from "@/lib/services/sessions";
+import type { SignedIn } from "@/lib/services/sessions";
 import { scopeOfRole } from "@/lib/services/targets";
 import { type Asker, identifyAsker, validRequest } from "./authorization-request";
 import type { Call } from "./call";
 import { browserCookieName, setCookie } from "./cookies";
 import { readFormParams } from "./form";
+import { authenticationNeeded, canAuthenticate } from "./person-authentication";
 import { browserOfCall, loginPath, seeOther, sessionOf } from "./session";
 
 /** Authorization endpoint (RFC 6749 §3.1): keeps the validated request and sends the person to answer it. */
@@ -100,22 +101,22 @@ async function nextStep(
   { approval, by, browser, cookies }: Step,
 ): Promise<Response> {
   const { id } = approval;
-  if (!by || needsSignIn(ctx, approval, by)) return seeOther(loginPath(`/authorize/${id}`), cookies);
+  if (!by) return seeOther(loginPath(`/authorize/${id}`), cookies);
+  const needed = authenticationNeeded(ctx, approval, by);
+  if (needed && !(await canAuthenticate(ctx, needed, by))) return unmet(ctx, approval);
+  if (needed) return seeOther(needed, cookies);
   const question = { ...approval, kind: approval.client.kind };
   if (await needsAnswer(ctx, call, question, by)) return seeOther(`/approve/${id}`, cookies);
   return answerWithoutAsking(ctx, call, approval, by, browser);
 }
 
-/** `prompt=login` and `max_age` are about the sign-in, and one after the request satisfies both (OIDC Core §3.1.2.1). */
-export function needsSignIn(
-  ctx: Context,
-  { request, createdAt }: Pick<Consent, "request" | "createdAt">,
-  { session }: SignedIn,
-): boolean {
-  const { prompt, maxAge } = request;
-  const asked = prompt.includes("login") || prompt.includes("select_account");
-  if (asked && session.authTime < createdAt) return true;
-  return maxAge !== undefined && session.authTime < createdAt && !isFresh(ctx, session, maxAge);
+/** RFC 9470 §5: "the requested … cannot be satisfied". */
+function unmet(ctx: Context, { request: { redirectUri, state } }: Consent): Response {
+  const refusal = new OAuthError(
+    "unmet_authentication_requirements",
+    `The person has no passkey here. They can add one at ${ctx.settings.serverUrl}/me, and then you ask again.`,
+  );
+  return seeOther(errorRedirect(ctx, redirectUri, state, refusal));
 }
 
 /**
@@ -147,8 +148,8 @@ async function requireSilence(
   question: Question,
   by: SignedIn | undefined,
 ): Promise<void> {
-  if (!by || needsSignIn(ctx, question, by)) {
-    throw new OAuthError("login_required", "Ask again without prompt=none: nobody is signed in.");
+  if (!by || authenticationNeeded(ctx, { ...question, id: "" }, by)) {
+    throw new OAuthError("login_required", "Ask again without prompt=none: the person has to sign in.");
   }
   if (await needsAnswer(ctx, call, question, by)) {
     throw new OAuthError("consent_required", "Ask again without prompt=none: the person has to answer.");

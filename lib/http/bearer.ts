@@ -13,6 +13,8 @@ type Wanted = {
   scope?: readonly string[];
   /** How to get a token for it, where that is not by naming the resource. */
   instead?: string;
+  /** Tokens for other resources count too: all that is asked of them is whose they are. */
+  ofAnyResource?: boolean;
 };
 
 /**
@@ -32,7 +34,7 @@ export async function authenticateBearer(ctx: Context, call: Call, wanted: Wante
   let schemes: readonly Scheme[] = [needsKey ? "DPoP" : presented.scheme];
   try {
     const bearer = await verifyAccessToken(ctx, presented.token);
-    if (bearer.claims.aud !== wanted.resource) {
+    if (bearer.claims.aud !== wanted.resource && !wanted.ofAnyResource) {
       const { instead = `Ask for one with resource=${wanted.resource}.` } = wanted;
       throw new OAuthError("invalid_token", `The token is for ${bearer.claims.aud}. ${instead}`);
     }

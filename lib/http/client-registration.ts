@@ -3,6 +3,7 @@ import { OAuthError } from "@/lib/errors";
 import { bearerChallenge } from "@/lib/oauth/challenge";
 import type { ClientMetadata } from "@/lib/oauth/client-metadata";
 import { openIdMembers } from "@/lib/oauth/openid-registration";
+import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import {
   findRegistration,
   type Registration,
@@ -56,7 +57,7 @@ function checkWorkload(before: Client, { tokenEndpointAuthMethod: method, spiffe
 }
 
 /** Grants for which people are asked. */
-const WITH_CONSENT = ["authorization_code", "refresh_token"];
+const WITH_CONSENT: readonly string[] = ["authorization_code", "refresh_token", GRANT_TYPES.deviceCode];
 
 /** A client that acts without anybody's consent gains nothing by its own word: its scope was somebody else's to give. */
 function scopeWithin({ scope: held }: Client, { metadata, scope }: Asked): readonly string[] | null {

@@ -36,6 +36,7 @@ const GRANTS = [
   "authorization_code",
   "refresh_token",
   "client_credentials",
+  GRANT_TYPES.deviceCode,
   GRANT_TYPES.tokenExchange,
   GRANT_TYPES.jwtBearer,
 ];

@@ -11,10 +11,12 @@ import type { SignedIn } from "@/lib/services/sessions";
 import { detailsTermsAt, scopeOfRole } from "@/lib/services/targets";
 import { answerActForm } from "./act-form";
 import { answerActAsJson } from "./approvals";
-import { codeRedirect, errorRedirect, needsSignIn } from "./authorize";
+import { codeRedirect, errorRedirect } from "./authorize";
 import type { Call } from "./call";
+import { answerDevice } from "./device-decision";
 import { json, readJsonAs } from "./json";
 import { returnPage } from "./page";
+import { authenticationNeeded } from "./person-authentication";
 import { browserOfCall, loginPath, readPersonForm, requirePerson, seeOther } from "./session";
 
 /** What the form on the page of an approval is for. */
@@ -32,11 +34,13 @@ export async function decisionEndpoint(ctx: Context, call: Call): Promise<Respon
   const decision = fields.get("decision");
   if (decision !== "allow" && decision !== "deny")
     throw new OAuthError("invalid_request", "Answer with one of the two buttons.");
+  if (asked?.kind === "device") return answerDevice(ctx, call, { ...form, id });
   const view = await openConsent(ctx, { id, userId: by.user.id, browser });
   if (view.state === "not_yours" || view.state === "unknown") throw notYours();
   if (view.state !== "open") return seeOther(page);
   // The app asked for a new sign-in, and going straight to the page is no way around it.
-  if (needsSignIn(ctx, view.approval, by)) return seeOther(loginPath(`/authorize/${encodeURIComponent(id)}`));
+  const needed = authenticationNeeded(ctx, view.approval, by);
+  if (needed) return seeOther(needed);
   const { approval } = view;
   const allow =
     decision === "allow" ? await allowedScope(ctx, approval, by, fields.getAll("scope")) : undefined;
@@ -128,7 +132,8 @@ export async function decisionApiEndpoint(ctx: Context, call: Call): Promise<Res
   if (view.state === "answered") throw new OAuthError("conflict", "This approval was answered already.");
   if (view.state !== "open") throw new OAuthError("not_found", "There is no such approval for you.");
   const { approval } = view;
-  if (needsSignIn(ctx, approval, by)) throw new OAuthError("forbidden", "Sign in again to answer this.");
+  if (authenticationNeeded(ctx, approval, by))
+    throw new OAuthError("forbidden", "Sign in again to answer this.");
   const chosen = body.scope ?? approval.request.scope;
   const allow = body.decision === "allow" ? await allowedScope(ctx, approval, by, chosen) : undefined;
   const details = await chosenDetails(ctx, approval, body.authorization_details);

@@ -7,13 +7,23 @@ import { notificationOperations } from "./openapi-notifications";
 import { passkeyOperations } from "./openapi-passkeys";
 import { receiptOperations } from "./openapi-receipts";
 import type { AnswerSchema, RequestSchema } from "./openapi-schemas";
+import { stepUpOperations } from "./openapi-step-up";
 import { tokenOperations } from "./openapi-tokens";
 import { trustedIssuerOperations } from "./openapi-trusted-issuers";
 
 /** What the document tells of one method of one path, beside what the route itself says. */
 export type Operation = {
   summary: string;
-  tag: "Authorization" | "Tokens" | "Clients" | "Discovery" | "Management" | "People" | "MCP" | "Health";
+  tag:
+    | "Authorization"
+    | "Approvals"
+    | "Tokens"
+    | "Clients"
+    | "Discovery"
+    | "Management"
+    | "People"
+    | "MCP"
+    | "Health";
   /** The section that defines it. */
   spec?: string;
   /** Other standards it is held to. */
@@ -24,7 +34,7 @@ export type Operation = {
   /** Successful answers: a schema, a page, a redirect, a JWT, or nothing in the body. */
   answers: Readonly<Record<number, AnswerSchema | "page" | "redirect" | "jwt" | "empty">>;
   errors: readonly ErrorCode[];
-  security?: "client" | "registration" | "bearer" | "operator" | "session" | "decider";
+  security?: "agent" | "decider" | "client" | "registration" | "bearer" | "operator" | "session";
 };
 
 /** How a client may fail to prove itself, at every endpoint where it has to. */
@@ -240,6 +250,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   ...killSwitchOperations,
   ...notificationOperations,
   ...receiptOperations,
+  ...stepUpOperations,
   ...tokenOperations,
   "POST /me/grants/{id}/stop": { ...account, summary: "Stop an app" },
   "POST /me/grants/{id}/narrow": { ...account, form: "NarrowForm", summary: "Leave an app less" },

@@ -1,10 +1,22 @@
 import { z } from "zod";
 import { DecisionProof } from "@/lib/oauth/signed-decision";
 import type { Operation } from "./openapi-operations";
-import { NewPasskey, PasskeyCheck, PasskeyCheckOptions, PasskeyOptions } from "./passkey-schemas";
+import {
+  ConfirmOptions,
+  NewPasskey,
+  PasskeyCheck,
+  PasskeyCheckOptions,
+  PasskeyOptions,
+} from "./passkey-schemas";
 
 /** What the endpoints of passkeys read, by the name it has in the document. */
-export const passkeyRequests = { NewPasskey, PasskeyOptions, PasskeyCheckOptions, PasskeyCheck };
+export const passkeyRequests = {
+  NewPasskey,
+  PasskeyOptions,
+  PasskeyCheckOptions,
+  PasskeyCheck,
+  ConfirmOptions,
+};
 
 const instant = z.iso.datetime();
 
@@ -24,6 +36,7 @@ export const passkeyAnswers = {
   }),
   PublicKeyCredentialRequestOptions: z.looseObject({ challenge: z.string(), rpId: z.string() }),
   PasskeyChecked: z.object({ proof: DecisionProof }),
+  Confirmed: z.object({ confirmed: z.literal(true) }),
 };
 
 const person = { tag: "People", security: "session" } as const;
@@ -52,6 +65,22 @@ export const passkeyOperations: Readonly<Record<string, Operation>> = {
     spec: "WebAuthn Level 3 §7.1",
     json: "NewPasskey",
     answers: { 201: "Passkey" },
+    errors,
+  },
+  "POST /confirm/options": {
+    ...person,
+    summary: "Begin to confirm by passkey that it is you",
+    spec: "RFC 9470 §5, WebAuthn Level 3 §5.5",
+    json: "ConfirmOptions",
+    answers: { 200: "PublicKeyCredentialRequestOptions" },
+    errors: [...errors, "not_found"],
+  },
+  "POST /confirm/passkey": {
+    ...person,
+    summary: "Confirm by passkey that it is you; the session starts anew",
+    spec: "RFC 9470 §5, WebAuthn Level 3 §7.2",
+    json: "PasskeyCheck",
+    answers: { 200: "Confirmed" },
     errors,
   },
   "POST /me/passkeys/{id}/remove": {

@@ -2,12 +2,14 @@ import { z } from "zod";
 import { ERRORS, type ErrorCode } from "@/lib/errors";
 import { grants } from "@/lib/grants/index";
 import { RegistrationRequest } from "@/lib/oauth/client-metadata";
+import { DecisionRecords } from "@/lib/oauth/decision-record";
 import { ClientPatch, Operators } from "./clients";
 import { agentAnswers, agentRequests } from "./openapi-agents";
 import { approvalAnswers, approvalRequests } from "./openapi-approvals";
 import { killSwitchAnswers, killSwitchRequests } from "./openapi-kill-switch";
 import { notificationAnswers, notificationRequests } from "./openapi-notifications";
 import { passkeyAnswers, passkeyRequests } from "./openapi-passkeys";
+import { stepUpAnswers, stepUpRequests } from "./openapi-step-up";
 import { NewResource, ResourcePatch } from "./resources";
 import { SecretRotation } from "./secret-rotation";
 import { TokenCheck } from "./token-check";
@@ -126,6 +128,7 @@ export const requestSchemas = {
   ...killSwitchRequests,
   ...passkeyRequests,
   ...notificationRequests,
+  ...stepUpRequests,
   TokenCheck,
   TokenToInspect,
   ConsentForm: z.object({
@@ -199,6 +202,7 @@ export const answerSchemas = {
   }),
   ResourceMetadata: z.looseObject({ resource: z.url(), authorization_servers: z.array(z.url()) }),
   Jwks,
+  DecisionRecords,
   Receipts: z.object({
     issuer: z.url(),
     exported_at: instant,
@@ -225,6 +229,7 @@ export const answerSchemas = {
   ...killSwitchAnswers,
   ...passkeyAnswers,
   ...notificationAnswers,
+  ...stepUpAnswers,
   TokenChecked: z.object({
     allowed: z.boolean(),
     effective_scopes: z.array(z.string()),

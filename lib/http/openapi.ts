@@ -195,12 +195,13 @@ const oauth2 = (flows: Json) => ({ type: "oauth2", flows });
 
 /** Public clients name themselves in the form, and an admin's session does for the operator's key. */
 const SECURITY_OF: Record<NonNullable<Operation["security"]>, readonly Json[]> = {
+  agent: [{ BearerToken: [] }, { client: [] }, {}],
+  decider: [{ session: [] }, { BearerToken: [] }],
   client: [{ client: [] }, {}],
   bearer: [{ BearerToken: [] }],
   registration: [{ registration: [] }],
   operator: [{ operator: [] }, { session: [] }],
   session: [{ session: [] }],
-  decider: [{ session: [] }, { BearerToken: [] }],
 };
 
 const schemas = (named: Record<string, z.ZodType>, io: "input" | "output"): Json =>

@@ -34,6 +34,9 @@ export const PasskeyCheckOptions = z.strictObject({
   digest: z.string().max(64).describe("Of what the page shows, as the page carries it"),
 });
 
+/** What the page of a confirmation shows. */
+export const ConfirmOptions = z.strictObject({ digest: z.string().max(64) });
+
 /** A signature as browsers write it (WebAuthn Level 3 §5.1, AuthenticationResponseJSON), as far as we read it. */
 export const SignedAssertion = z
   .object({

@@ -144,6 +144,7 @@ export const offeredGrants = (ctx: Context, call: Call, actor: string): readonly
         "authorization_code",
         "refresh_token",
         "client_credentials",
+        GRANT_TYPES.deviceCode,
         GRANT_TYPES.tokenExchange,
         GRANT_TYPES.jwtBearer,
       ]

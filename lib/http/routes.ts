@@ -1,5 +1,4 @@
 import type { Context } from "@/lib/context";
-import { standingEndpoint } from "./act-form";
 import {
   createAgentEndpoint,
   deactivateAgentEndpoint,
@@ -8,7 +7,7 @@ import {
   reactivateAgentEndpoint,
   updateAgentEndpoint,
 } from "./agents";
-import { approvalOptionsEndpoint, getApprovalEndpoint, listApprovalsEndpoint } from "./approvals";
+import { approvalRoutes } from "./approval-routes";
 import { challengeEndpoint } from "./attestation-challenge";
 import { authorizeEndpoint, resumeEndpoint } from "./authorize";
 import type { Peer, Route } from "./call";
@@ -23,7 +22,7 @@ import {
   listClientsEndpoint,
   updateClientEndpoint,
 } from "./clients";
-import { decisionApiEndpoint, decisionEndpoint } from "./decision";
+import { deviceRoutes } from "./device-routes";
 import { answerRoute } from "./endpoint";
 import { healthEndpoint, readyEndpoint } from "./health";
 import { introspectEndpoint } from "./introspect";
@@ -46,6 +45,7 @@ import {
   passkeyOptionsEndpoint,
   removePasskeyEndpoint,
 } from "./passkeys";
+import { confirmEndpoint, confirmOptionsEndpoint } from "./person-authentication";
 import { subscribeEndpoint, unsubscribeEndpoint } from "./push-subscriptions";
 import { receiptsEndpoint } from "./receipts";
 import { registerEndpoint } from "./register";
@@ -127,12 +127,7 @@ const metadata = { ...discovery, methods: { GET: serverMetadataEndpoint } };
 export const routes: readonly Route[] = [
   { path: "/authorize", ...authorize },
   { path: "/authorize/{id}", ...person, methods: { GET: resumeEndpoint } },
-  { path: "/approve/{id}/decision", ...person, methods: { POST: decisionEndpoint } },
-  { path: "/approve/{id}/standing", ...person, methods: { POST: standingEndpoint } },
-  { path: "/approvals", ...management, methods: { GET: listApprovalsEndpoint } },
-  { path: "/approvals/{id}", ...management, methods: { GET: getApprovalEndpoint } },
-  { path: "/approvals/{id}/options", ...management, methods: { POST: approvalOptionsEndpoint } },
-  { path: "/approvals/{id}/decision", ...management, methods: { POST: decisionApiEndpoint } },
+  ...approvalRoutes,
   { path: "/token", ...token },
   {
     path: "/token/check",
@@ -164,6 +159,7 @@ export const routes: readonly Route[] = [
   { path: "/par", ...par },
   { path: "/userinfo", ...userinfo },
   { path: "/challenge", ...challenge },
+  ...deviceRoutes,
   // The paths of an earlier system's clients (product decision D4): the same handlers, not redirects.
   { path: "/oauth/authorize", ...authorize },
   { path: "/oauth/token", ...token },
@@ -242,6 +238,8 @@ export const routes: readonly Route[] = [
   { path: "/me/passkeys/{id}/remove", ...person, methods: { POST: removePasskeyEndpoint } },
   { path: "/me/passkeys/check/options", ...personJson, methods: { POST: passkeyCheckOptionsEndpoint } },
   { path: "/me/passkeys/check", ...personJson, methods: { POST: passkeyCheckEndpoint } },
+  { path: "/confirm/options", ...personJson, methods: { POST: confirmOptionsEndpoint } },
+  { path: "/confirm/passkey", ...personJson, methods: { POST: confirmEndpoint } },
   { path: "/login/link/{token}", ...person, methods: { GET: signInLinkEndpoint } },
   { path: "/logout", ...person, methods: { POST: logoutEndpoint } },
   { path: "/openapi.json", ...discovery, methods: { GET: openApiEndpoint(() => routes) } },

@@ -10,6 +10,7 @@ import { proofRequired, verifyProof } from "./dpop";
 import { takeFromBucket } from "./endpoint";
 import { readForm } from "./form";
 import { json } from "./json";
+import { preferredWait } from "./prefer";
 
 /** Token endpoint, every grant type (RFC 6749 §3.2). */
 export async function tokenEndpoint(ctx: Context, call: Call): Promise<Response> {
@@ -20,7 +21,14 @@ export async function tokenEndpoint(ctx: Context, call: Call): Promise<Response>
     await takeFromBucket(ctx, "tokenClient", authenticated.client.clientId);
   try {
     const jkt = await provenKey(ctx, call, authenticated.client);
-    const request = { ...authenticated, params: fields, resources, jkt, address: call.address };
+    const request = {
+      ...authenticated,
+      params: fields,
+      resources,
+      jkt,
+      address: call.address,
+      wait: preferredWait(call.request.headers),
+    };
     return json(await grantToken(ctx, request));
   } catch (error) {
     if (isOAuthError(error)) await recordDenial(ctx, call, { type: "token_request.denied", refusal: error });
@@ -29,7 +37,7 @@ export async function tokenEndpoint(ctx: Context, call: Call): Promise<Response>
 }
 
 /** The key that the request proves to hold; without one only where bearer tokens may be issued (RFC 9449 §5.2). */
-async function provenKey(ctx: Context, call: Call, client: Client): Promise<string | undefined> {
+export async function provenKey(ctx: Context, call: Call, client: Client): Promise<string | undefined> {
   const jkt = await verifyProof(ctx, call);
   if (jkt !== undefined) return jkt;
   if (client.dpopBoundAccessTokens)

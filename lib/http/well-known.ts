@@ -5,7 +5,7 @@ import { IDENTITY_SCOPE_NAMES } from "@/lib/oauth/identity-scope";
 import { serverMetadata } from "@/lib/oauth/metadata";
 import { protectedResourceMetadata } from "@/lib/oauth/protected-resource";
 import { JWKS_MAX_AGE } from "@/lib/services/keys";
-import { findRegisteredResource, listResources } from "@/lib/services/resources";
+import { findRegisteredResource, listResources, type Resource } from "@/lib/services/resources";
 import { vouchesForWorkloads } from "@/lib/services/trusted-issuers";
 import type { Call } from "./call";
 import { AUTH_METHODS, OPERATOR_AUTH_METHODS } from "./client-auth/index";
@@ -20,7 +20,7 @@ const CACHEABLE = { "cache-control": `public, max-age=${JWKS_MAX_AGE}` };
  */
 export async function serverMetadataEndpoint(ctx: Context): Promise<Response> {
   const known = await listResources(ctx);
-  const scopes = new Set(known.flatMap((resource) => resource.scopes.map(({ name }) => name)));
+  const scopes = new Set(known.flatMap((resource) => namesToAskFor(resource)));
   for (const name of ctx.settings.scopesSupported) scopes.add(name);
   for (const name of [...IDENTITY_SCOPE_NAMES, "offline_access"]) scopes.add(name);
   const types = known.flatMap((resource) => resource.authorizationDetailsTypes.map(({ type }) => type));
@@ -39,6 +39,10 @@ export async function serverMetadataEndpoint(ctx: Context): Promise<Response> {
   return json(metadata, { headers: CACHEABLE });
 }
 
+/** What is offered to everybody: what only an operator's clients can have is nothing to ask for. */
+const namesToAskFor = ({ scopes }: Resource): string[] =>
+  scopes.filter(({ operatorOnly }) => !operatorOnly).map(({ name }) => name);
+
 /** What this server signs with: after a change of the setting, the key before still signs until verifiers know the next. */
 async function signingAlgorithms({ settings, keys }: Context): Promise<readonly string[]> {
   const published = (await keys.jwks()).keys.flatMap(({ alg }) => alg ?? []);
@@ -56,7 +60,7 @@ export async function protectedResourceEndpoint(ctx: Context, { params }: Call):
       `No resource is registered at ${serverUrl}${path}. The server's own are ${serverUrl} and ${serverUrl}/mcp.`,
     );
   }
-  const scopes = resource.scopes.map(({ name }) => name);
+  const scopes = namesToAskFor(resource);
   const metadata = protectedResourceMetadata({
     resource: resource.resource,
     issuer: serverUrl,

@@ -37,6 +37,7 @@ describe("accessTokenClaims (RFC 9068 §2.2)", () => {
       ...claims,
       auth_time: seconds,
       amr: ["pwd"],
+      acr: "urn:authgent:acr:sign-in",
       act,
       human_root: true,
     });
@@ -55,6 +56,7 @@ describe("parseAccessTokenClaims", () => {
       nbf: seconds,
       auth_time: seconds,
       amr: ["pwd"],
+      acr: "urn:authgent:acr:sign-in",
       act: { sub: "a", act: { sub: "b" } },
     };
     expect(parseAccessTokenClaims({ ...full, admin: true })).toStrictEqual(full);

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { OAuthError } from "@/lib/errors";
+import { acrOf } from "./acr";
 import type { AuthorizationDetail } from "./authorization-details";
 import { formatScope, isScopeToken } from "./scope";
 
@@ -34,6 +35,7 @@ const Claims = z.object({
   scope: z.string().refine(isScope),
   auth_time: numericDate.optional(),
   amr: z.array(identifier).optional(),
+  acr: identifier.optional(),
   act: Actor.optional(),
   /** The key it is bound to (RFC 9449 §6.1). */
   cnf: z.object({ jkt: z.string().regex(/^[\w-]{43}$/) }).optional(),
@@ -42,6 +44,8 @@ const Claims = z.object({
   may_act: z.unknown().optional(),
   /** A person started the chain (product decision D7). */
   human_root: z.literal(true).optional(),
+  /** The person's yes that this token was issued for, and the digest of what they allowed; for one use. */
+  approval: z.object({ id: identifier, digest: z.string().regex(/^[\w-]{43}$/) }).optional(),
   /** Hash of the receipt of the hop that made this token. */
   rcpt: identifier.optional(),
   /** The server whose assertion this token came from (draft-ietf-oauth-identity-chaining-17). */
@@ -49,6 +53,9 @@ const Claims = z.object({
 });
 
 export type Actor = z.infer<typeof Actor>;
+
+/** Reads a chain of actors that was kept apart from its token. */
+export const parseActor = (value: unknown): Actor => Actor.parse(value);
 
 /** The payload of an access token (RFC 9068 §2.2). */
 export type AccessTokenClaims = z.infer<typeof Claims>;
@@ -82,6 +89,7 @@ type Token = {
   chainedFrom?: string | undefined;
   jkt?: string | undefined;
   authorizationDetails?: readonly AuthorizationDetail[] | undefined;
+  approval?: { id: string; digest: string } | undefined;
 };
 
 /** The payload to sign for an access token (RFC 9068 §2.2). */
@@ -97,11 +105,14 @@ export function accessTokenClaims(token: Token): AccessTokenClaims {
     scope: formatScope(token.scope),
     ...(token.authTime && { auth_time: secondsOf(token.authTime) }),
     ...(token.amr && { amr: [...token.amr] }),
+    // RFC 9470 §6: of a person whom another server signed in, that server would have to say it.
+    ...(token.authTime && token.amr && !token.chainedFrom && { acr: acrOf(token.amr) }),
     ...(token.jkt && { cnf: { jkt: token.jkt } }),
     ...(token.authorizationDetails?.length && { authorization_details: [...token.authorizationDetails] }),
     ...(token.act && { act: token.act }),
     ...(token.act && token.subject.startsWith("user:") && { human_root: true }),
     ...(token.mayAct && { may_act: { sub: [...token.mayAct] } }),
+    ...(token.approval && { approval: token.approval }),
     ...(token.receipt && { rcpt: token.receipt }),
     ...(token.chainedFrom && { chained_from: token.chainedFrom }),
   };

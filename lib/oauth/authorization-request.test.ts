@@ -48,6 +48,7 @@ describe("parseAuthorizationRequest", () => {
       nonce: undefined,
       prompt: [],
       maxAge: undefined,
+      acrValues: [],
     });
   });
 
@@ -63,6 +64,7 @@ describe("parseAuthorizationRequest", () => {
       nonce: "n",
       prompt: ["login", "consent"],
       maxAge: 0,
+      acrValues: [],
     });
   });
 

@@ -1,4 +1,5 @@
 import { OAuthError } from "@/lib/errors";
+import { ACR_VALUES } from "./acr";
 import { type AuthorizationDetail, parseAuthorizationDetails } from "./authorization-details";
 import { isCodeChallenge } from "./pkce";
 import { parseResource, sameResource } from "./resource";
@@ -24,6 +25,8 @@ export type AuthorizationRequest = {
   prompt: readonly string[];
   /** Seconds. */
   maxAge: number | undefined;
+  /** How the person is to have signed in, any of these; empty: however (RFC 9470 §4). */
+  acrValues: readonly string[];
   /** Thumbprint of the key that the code is to be bound to (RFC 9449 §10). */
   dpopJkt: string | undefined;
   /** Undefined: scopes say all there is to say (RFC 9396 §3). */
@@ -72,6 +75,7 @@ export function parseAuthorizationRequest(params: URLSearchParams): Authorizatio
     nonce: params.get("nonce") || undefined,
     prompt: promptOf(params),
     maxAge: maxAgeOf(params),
+    acrValues: acrValuesOf(params),
     dpopJkt: dpopJktOf(params),
     authorizationDetails: parseAuthorizationDetails(params.get("authorization_details") ?? undefined),
   };
@@ -137,6 +141,17 @@ function maxAgeOf(params: URLSearchParams): number | undefined {
   if (!value) return undefined;
   if (!/^[0-9]{1,9}$/.test(value)) throw invalid("Send max_age as a whole number of seconds");
   return Number(value);
+}
+
+/** What this server cannot do is refused before anybody signs in for nothing (RFC 9470 §5). */
+function acrValuesOf(params: URLSearchParams): readonly string[] {
+  const asked = (params.get("acr_values") ?? "").split(" ").filter(Boolean);
+  const known = asked.filter((value) => ACR_VALUES.includes(value));
+  if (asked.length === known.length || known.length > 0) return [...new Set(known)];
+  throw new OAuthError(
+    "unmet_authentication_requirements",
+    `Send acr_values with some of: ${ACR_VALUES.join(", ")}`,
+  );
 }
 
 /** A SHA-256 thumbprint, base64url (RFC 9449 §10). */

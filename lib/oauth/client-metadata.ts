@@ -10,6 +10,7 @@ import {
 import { isPlainText } from "./display-text";
 import { applicationTypeOf, checkRedirectUri } from "./redirect-uri";
 import { formatScope, parseScope } from "./scope";
+import { GRANT_TYPES } from "./token-types";
 
 /** What a client says of itself for people to read (RFC 7591 §2); never trusted for a decision. */
 export type ClientDisplay = {
@@ -168,7 +169,8 @@ function grantTypesOf(
     throw refusal("Send token_endpoint_auth_method=client_secret_basic: client_credentials needs a secret");
   }
   // Clients leave refresh_token out and then fail when the access token ends.
-  if (granted.has("authorization_code") && offered.includes("refresh_token")) granted.add("refresh_token");
+  const isForPerson = granted.has("authorization_code") || granted.has(GRANT_TYPES.deviceCode);
+  if (isForPerson && offered.includes("refresh_token")) granted.add("refresh_token");
   if (granted.size === 1 && granted.has("refresh_token")) {
     throw refusal("Send grant_types with authorization_code: refresh_token alone never gets a token");
   }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { OAuthError } from "@/lib/errors";
+import { acrOf } from "./acr";
 import type { JwsAlgorithm } from "./jws";
 
 /** The usual `typ`: OIDC Core registers none, and an access token of ours never has it (RFC 8725 §3.11). */
@@ -15,7 +16,7 @@ export type PersonClaims = {
 
 /** What an app may learn of a person here, in ID tokens and at UserInfo (OIDC Discovery §3, `claims_supported`). */
 export const CLAIMS_SUPPORTED: readonly string[] = [
-  ...["iss", "sub", "aud", "exp", "iat", "auth_time", "amr", "nonce", "at_hash"],
+  ...["iss", "sub", "aud", "exp", "iat", "auth_time", "amr", "acr", "nonce", "at_hash"],
   ...["name", "email", "email_verified"],
 ];
 
@@ -51,6 +52,7 @@ export function idTokenClaims(token: IdToken, alg: JwsAlgorithm): Record<string,
     exp: iat + token.ttl,
     auth_time: secondsOf(token.authTime),
     amr: [...token.amr],
+    acr: acrOf(token.amr),
     // "Authorization Servers MUST include a nonce Claim in the ID Token with the Claim Value being the nonce value
     // sent in the Authentication Request" (OIDC Core §2)
     ...(token.nonce !== undefined && { nonce: token.nonce }),

@@ -51,9 +51,10 @@ describe("serverMetadata", () => {
       id_token_signing_alg_values_supported: ["ES256"],
       introspection_signing_alg_values_supported: ["ES256"],
       claims_supported: [
-        ...["iss", "sub", "aud", "exp", "iat", "auth_time", "amr", "nonce", "at_hash"],
+        ...["iss", "sub", "aud", "exp", "iat", "auth_time", "amr", "acr", "nonce", "at_hash"],
         ...["name", "email", "email_verified"],
       ],
+      acr_values_supported: ["phr", "urn:authgent:acr:sign-in"],
       claims_parameter_supported: false,
       identity_chaining_requested_token_types_supported: ["urn:ietf:params:oauth:token-type:id-jag"],
       refresh_token_expiration_types_supported: ["authorization", "token_timeout"],

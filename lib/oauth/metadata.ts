@@ -1,3 +1,4 @@
+import { ACR_VALUES } from "./acr";
 import { DPOP_ALGORITHMS } from "./dpop-proof";
 import { CLAIMS_SUPPORTED } from "./id-token";
 import { JWS_ALGORITHMS } from "./jws";
@@ -32,6 +33,8 @@ export function serverMetadata(server: ServerMetadata): Record<string, unknown> 
     issuer,
     authorization_endpoint: `${issuer}/authorize`,
     token_endpoint: `${issuer}/token`,
+    // RFC 8628 §4
+    device_authorization_endpoint: `${issuer}/device/authorize`,
     jwks_uri: `${issuer}/.well-known/jwks.json`,
     ...(server.registration && { registration_endpoint: `${issuer}/register` }),
     revocation_endpoint: `${issuer}/revoke`,
@@ -83,6 +86,8 @@ export function serverMetadata(server: ServerMetadata): Record<string, unknown> 
     subject_types_supported: ["public"],
     id_token_signing_alg_values_supported: server.signingAlgorithms,
     claims_supported: CLAIMS_SUPPORTED,
+    // RFC 9470 §7
+    acr_values_supported: ACR_VALUES,
     claims_parameter_supported: false,
   };
   // "Claims with zero elements MUST be omitted from the response." (RFC 8414 §3.2)

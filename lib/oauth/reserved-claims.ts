@@ -17,7 +17,7 @@ export const RESERVED_CLAIMS: ReadonlySet<string> = new Set([
   // Verifiable credentials, selective disclosure and status lists
   ...["vc", "vp", "vct", "status", "status_list", "_sd", "_sd_alg"],
   // This server's own (product decisions D6, D7)
-  ...["scopes", "human_root", "rcpt", "chained_from", "idp_iss", "idp_sub"],
+  ...["scopes", "human_root", "approval", "rcpt", "chained_from", "idp_iss", "idp_sub"],
   // No claim of anybody's: a verifier that copies it changes what its objects inherit.
   "__proto__",
 ]);

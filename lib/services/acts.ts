@@ -1,4 +1,5 @@
 import { randomInt } from "node:crypto";
+import { sql } from "drizzle-orm";
 import type { ApprovalKind, AskedAct } from "@/db/schema/approvals";
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
@@ -51,6 +52,7 @@ export async function requestAct(ctx: Context, asked: NewAct): Promise<ActApprov
   const subjectUserId = personOf(act.subject);
   const denials = await countDenials(ctx, client.clientId, secondsFrom(ctx, -MEMORY));
   return inTransaction(ctx, async (tx) => {
+    await oneAtATime(tx, client);
     await requireRoom(tx, client, subjectUserId, denials);
     const approval = await insertApproval(tx, client, {
       id: newOpaqueId(),
@@ -101,6 +103,11 @@ function lastMoment(ctx: Context, { until, patience }: Pick<NewAct, "until" | "p
   const { hitlTimeout } = ctx.settings;
   const end = secondsFrom(ctx, Math.min(hitlTimeout, patience ?? hitlTimeout));
   return until && until < end ? until : end;
+}
+
+/** Questions of one client are put one after the other, on all instances: what waits already is counted. */
+async function oneAtATime(tx: Context, { clientId }: Client): Promise<void> {
+  await tx.db.execute(sql`select pg_advisory_xact_lock(hashtextextended(${`acts of ${clientId}`}, 0))`);
 }
 
 /** Nobody is worn down into a yes (security case 167). */

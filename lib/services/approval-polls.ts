@@ -27,22 +27,31 @@ export type PollResult =
  */
 export async function pollApproval(ctx: Context, poll: Poll): Promise<PollResult> {
   const first = await look(ctx, poll, true);
-  if (first.status !== "pending" || !poll.wait) return first;
-  await ctx.waiting.until(poll.id, poll.wait * 1000);
-  return look(ctx, poll, false);
+  if (first.found.status !== "pending" || !poll.wait) return first.found;
+  // That the time is over is no change that anybody writes down at once.
+  const left = first.expiresAt.getTime() - ctx.now().getTime();
+  await ctx.waiting.until(poll.id, Math.min(poll.wait * 1000, left), first.changedAt);
+  return (await look(ctx, poll, false)).found;
 }
 
-const look = (ctx: Context, { id, clientId, jkt }: Poll, isCounted: boolean): Promise<PollResult> =>
+type Look = { found: PollResult } & Pick<ActApproval, "changedAt" | "expiresAt">;
+
+const look = (ctx: Context, { id, clientId, jkt }: Poll, isCounted: boolean): Promise<Look> =>
   inTransaction(ctx, async (tx) => {
     const approval = await lockApproval(tx, id);
-    if (!approval || !isAct(approval) || approval.clientId !== clientId) return { status: "unknown" };
+    if (!approval || !isAct(approval) || approval.clientId !== clientId)
+      return { found: { status: "unknown" }, changedAt: null, expiresAt: tx.now() };
+    const { changedAt, expiresAt } = approval;
     // Whoever has only seen the code go by must not slow its client down.
-    if (approval.act.jkt !== undefined && approval.act.jkt !== jkt) return { status: "another_key" };
+    if (approval.act.jkt !== undefined && approval.act.jkt !== jkt)
+      return { found: { status: "another_key" }, changedAt, expiresAt };
     const tooFast = isCounted && isTooFast(tx.now(), approval);
     const interval = approval.interval + (tooFast ? SLOWER_BY : 0);
     // "the interval MUST be increased by 5 seconds for this and all subsequent requests"
-    await noteApproval(tx, id, { polledAt: tx.now(), interval });
-    return tooFast ? { status: "too_fast", interval } : judge(tx, approval);
+    // Who has waited for the answer may ask again at once.
+    await noteApproval(tx, id, { polledAt: isCounted ? tx.now() : null, interval });
+    const found = tooFast ? ({ status: "too_fast", interval } as const) : judge(tx, approval);
+    return { found, changedAt, expiresAt };
   });
 
 const isTooFast = (now: Date, { polledAt, interval }: ActApproval): boolean =>

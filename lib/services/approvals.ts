@@ -26,6 +26,11 @@ export const isAskedByAgent = (approval: Approval): approval is ActApproval =>
 /** Seconds in which what was approved has to be used. */
 export const USE_WITHIN = 300;
 
+/** By the database's own clock: instances whose clocks are apart agree on what has changed lately. */
+const CHANGED = sql`clock_timestamp()`;
+/** A change commits after the time that it is dated to, in seconds at most. */
+const CHANGED_LATELY = sql`clock_timestamp() - interval '5 seconds'`;
+
 type NewApproval = Omit<typeof approvals.$inferInsert, "clientId" | "client" | "createdAt" | "changedAt">;
 
 /** Puts a question; what the person will be shown of the client is what it is now. */
@@ -38,7 +43,7 @@ export async function insertApproval(ctx: Context, client: Client, values: NewAp
       clientId: client.clientId,
       client: snapshot(client),
       createdAt: now,
-      changedAt: now,
+      changedAt: CHANGED,
     })
     .returning();
   if (!approval) throw new Error("an insert without conflict clause returns its row");
@@ -100,13 +105,22 @@ export async function noteApproval(tx: Context, id: string, note: Note): Promise
 
 /** Tells those who wait that there is something new to know of a question that is still open. */
 export async function touchApproval(tx: Context, id: string): Promise<void> {
-  await tx.db.update(approvals).set({ changedAt: tx.now() }).where(eq(approvals.id, id));
+  await tx.db.update(approvals).set({ changedAt: CHANGED }).where(eq(approvals.id, id));
   tx.defer(async () => tx.waiting.wake([id]));
 }
 
 type Answer = Pick<
   Partial<Approval>,
-  "decidedBy" | "reason" | "grantedScope" | "grantedDetails" | "authTime" | "amr" | "userId" | "expiresAt"
+  | "decidedBy"
+  | "reason"
+  | "grantedScope"
+  | "grantedDetails"
+  | "grantId"
+  | "authTime"
+  | "amr"
+  | "userId"
+  | "expiresAt"
+  | "act"
 >;
 
 type Settled = Exclude<ApprovalStatus, "pending">;
@@ -122,7 +136,7 @@ export async function settleApproval(
 ): Promise<Approval | undefined> {
   const [settled] = await tx.db
     .update(approvals)
-    .set({ ...answer, status, decidedAt: tx.now(), changedAt: tx.now() })
+    .set({ ...answer, status, decidedAt: tx.now(), changedAt: CHANGED })
     .where(
       and(eq(approvals.id, id), eq(approvals.status, "pending"), gt(approvals.expiresAt, tx.now()), where),
     )
@@ -135,7 +149,7 @@ export async function settleApproval(
 export async function consumeApproval(tx: Context, id: string): Promise<boolean> {
   const consumed = await tx.db
     .update(approvals)
-    .set({ status: "consumed", changedAt: tx.now(), sealedRequest: null, sealedPing: null })
+    .set({ status: "consumed", changedAt: CHANGED, sealedRequest: null, sealedPing: null })
     .where(and(eq(approvals.id, id), eq(approvals.status, "approved"), gt(approvals.expiresAt, tx.now())))
     .returning({ id: approvals.id });
   return consumed.length > 0;
@@ -199,15 +213,12 @@ export async function findPendingAct(
 export const listApprovals = (ctx: Context, where: SQL | undefined, limit: number): Promise<Approval[]> =>
   ctx.db.select().from(approvals).where(where).orderBy(sql`${approvals.createdAt} desc`).limit(limit);
 
-/** What changed since then, at the latest: what those who wait are told of. */
-export const listChanges = (
-  ctx: Pick<Context, "db">,
-  since: Date,
-): Promise<{ id: string; changedAt: Date | null }[]> =>
-  ctx.db
+/** What changed in the last seconds: what those who wait are told of. */
+export const listChanges = ({ db }: Pick<Context, "db">): Promise<{ id: string; changedAt: Date | null }[]> =>
+  db
     .select({ id: approvals.id, changedAt: approvals.changedAt })
     .from(approvals)
-    .where(gt(approvals.changedAt, since))
+    .where(gt(approvals.changedAt, CHANGED_LATELY))
     .limit(10_000);
 
 /** Lets go of the open questions of a person in one browser, for whoever signs in there next. */
@@ -225,7 +236,7 @@ export async function releaseApprovals(
 export async function endApprovalsOf(tx: Context, clientId: string): Promise<void> {
   const ended = await tx.db
     .update(approvals)
-    .set({ status: "cancelled", changedAt: tx.now(), sealedRequest: null, sealedPing: null })
+    .set({ status: "cancelled", changedAt: CHANGED, sealedRequest: null, sealedPing: null })
     .where(and(eq(approvals.clientId, clientId), inArray(approvals.status, ["pending", "approved"])))
     .returning({ id: approvals.id });
   tx.defer(async () => tx.waiting.wake(ended.map(({ id }) => id)));
@@ -235,7 +246,7 @@ export async function endApprovalsOf(tx: Context, clientId: string): Promise<voi
 export const expireApprovals = (tx: Context): Promise<Approval[]> =>
   tx.db
     .update(approvals)
-    .set({ status: "expired", changedAt: tx.now(), sealedRequest: null, sealedPing: null })
+    .set({ status: "expired", changedAt: CHANGED, sealedRequest: null, sealedPing: null })
     .where(and(eq(approvals.status, "pending"), lte(approvals.expiresAt, tx.now())))
     .returning();
 

@@ -18,6 +18,8 @@ export const EVENTS = [
   "approval.consumed",
   "approval.denied",
   "approval.expired",
+  "approval.question_answered",
+  "approval.question_asked",
   "approval.requested",
   "chain.frozen",
   "chain.killed",

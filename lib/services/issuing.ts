@@ -26,6 +26,8 @@ export type Issue = {
   approvalId?: string | undefined;
   /** Scopes that the approval was for; absent: it was a consent, or there was none. */
   approvedScope?: readonly string[] | undefined;
+  /** Digest of the act that the approval was for, which the token names; absent: as for the scopes. */
+  approvedDigest?: string | undefined;
   authTime?: Date | undefined;
   amr?: readonly string[] | undefined;
   /** The server whose assertion the token comes from. */
@@ -36,17 +38,17 @@ export type Issue = {
   delegated?: Delegated | undefined;
 };
 
-/** What an exchange adds: who acts, what the token descends from, and the proof of the hop. */
+/** What a token that descends from another adds: who acts, what it descends from, and of an exchange the proof of the hop. */
 export type Delegated = {
   jti: string;
   issuedAt: Date;
   act: Actor | undefined;
   /** The `jti` of every token it descends from, the first of the chain first. */
   lineage: readonly string[];
-  /** Hash of the hop's receipt. */
-  receipt: string;
-  /** The policy's answer, which was asked for before the receipt was signed. */
-  policyVersion: string;
+  /** Hash of the hop's receipt; absent: no hop made it, and what is made of it starts a chain of its own. */
+  receipt?: string;
+  /** The policy's answer, which was asked for before the receipt was signed; absent: it is asked now. */
+  policyVersion?: string;
 };
 
 /** A signed access token, and the row that makes it known and revocable. */
@@ -77,6 +79,10 @@ export async function mintAccessToken(ctx: Context, issue: Issue): Promise<Minte
     chainedFrom: issue.chainedFrom,
     jkt: issue.jkt,
     authorizationDetails: issue.authorizationDetails,
+    approval:
+      issue.approvalId !== undefined && issue.approvedDigest !== undefined
+        ? { id: issue.approvalId, digest: issue.approvedDigest }
+        : undefined,
   });
   const { kept } = withoutReserved(await ctx.claims.enrich(issue));
   return {
@@ -120,19 +126,19 @@ async function registeredMayAct(ctx: Context, clientId: string): Promise<readonl
 type Asked = Pick<
   Issue,
   "grantType" | "clientId" | "subject" | "scope" | "audience" | "authorizationDetails"
->;
+> & { delegated?: Pick<Delegated, "act"> | undefined };
 
 /** What the policy says of a token to be issued; a policy that cannot be asked has not allowed it. */
 export const askPolicy = (
   ctx: Context,
-  { grantType, clientId, subject, scope, audience, authorizationDetails }: Asked,
+  { grantType, clientId, subject, scope, audience, authorizationDetails, delegated }: Asked,
   delegation?: { act: Actor | undefined; facts: Delegation },
 ): Promise<Decision> =>
   ctx.policy.decide({
     grantType,
     clientId,
     subject,
-    actors: actorsOf(delegation?.act),
+    actors: actorsOf(delegation ? delegation.act : delegated?.act),
     scope,
     audience,
     ...(authorizationDetails && { authorizationDetails }),

@@ -55,6 +55,9 @@ const buckets = ({ tokenRateLimit, registerRateLimit }: Settings) =>
     signIn: { points: 5, seconds: 300, store: "shared" },
     /** Failed sign-ins from one address, whatever the account. */
     signInAddress: { points: 30, seconds: 300, store: "shared" },
+    /** Wrong user codes of one person, and from one address (RFC 8628 §5.1). */
+    userCodePerson: { points: 5, seconds: 600, store: "shared" },
+    userCodeAddress: { points: 5, seconds: 600, store: "shared" },
     /** Wrong operator keys, per address. */
     adminKey: { points: 10, seconds: 60, store: "shared" },
   }) satisfies Record<string, Bucket>;

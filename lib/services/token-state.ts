@@ -37,10 +37,14 @@ export type LiveToken = {
 export async function verifyAccessToken(ctx: Context, token: string): Promise<LiveToken> {
   const claims = await readAccessToken(ctx, token);
   checkAccessTokenTimes(claims, ctx.now());
-  const live = await findLiveToken(ctx, claims);
+  const live = await findLiveToken(ctx, claims.jti);
   if (!live) throw new OAuthError("invalid_token", REVOKED);
-  return live;
+  return { claims, ...live };
 }
+
+/** Whether nobody stopped a token nor anything that it stands on, whether or not its own time is over. */
+export const isUnrevoked = async (ctx: Context, jti: string): Promise<boolean> =>
+  (await findLiveToken(ctx, jti)) !== undefined;
 
 const REVOKED = "The token was revoked: the person stopped this app, or it was signed out. Connect again.";
 
@@ -59,9 +63,9 @@ export async function readAccessToken(ctx: Context, token: string): Promise<Acce
  * What the database says of a token and of all it descends from (RFC 7662 §4). Never cached: a stop anywhere in
  * the chain is refused everywhere with the next question, also for a token whose exchange was under way.
  */
-async function findLiveToken(ctx: Context, claims: AccessTokenClaims): Promise<LiveToken | undefined> {
-  const rows = await chainQuery(ctx.db).execute({ jti: claims.jti });
-  const own = rows.find(({ token }) => token.jti === claims.jti);
+async function findLiveToken(ctx: Context, jti: string): Promise<Omit<LiveToken, "claims"> | undefined> {
+  const rows = await chainQuery(ctx.db).execute({ jti });
+  const own = rows.find(({ token }) => token.jti === jti);
   if (!own || rows.length !== own.token.lineage.length + 1 || !rows.every(isAlive)) return undefined;
   const chain = inOrder(own.token, rows);
   const scope = await remainingScope(ctx, own.token.scope, chain);
@@ -69,7 +73,6 @@ async function findLiveToken(ctx: Context, claims: AccessTokenClaims): Promise<L
   if (emptied) return undefined;
   const { token: row, grant, email, role } = own;
   return {
-    claims,
     scope,
     row,
     username: email ?? undefined,

@@ -74,16 +74,15 @@ export async function storeAccessToken(tx: Context, { row }: MintedToken): Promi
 
 export type TokenFamily = typeof tokenFamilies.$inferInsert;
 
-/** The family of everything that will come from one authorization; it ends with `refreshTokenMaxAge`. */
-export function newFamily(
-  ctx: Context,
-  of: { id: string; grantId: string; clientId: string; approvalId: string },
-): TokenFamily {
+type FamilyOf = { id: string; grantId: string; clientId: string; approvalId: string };
+
+/** The family of everything that will come from one authorization; it ends with `refreshTokenMaxAge`, or earlier. */
+export function newFamily(ctx: Context, of: FamilyOf, lasts = ctx.settings.refreshTokenMaxAge): TokenFamily {
   const createdAt = ctx.now();
   return {
     ...of,
     createdAt,
-    expiresAt: new Date(createdAt.getTime() + ctx.settings.refreshTokenMaxAge * 1000),
+    expiresAt: new Date(createdAt.getTime() + lasts * 1000),
   };
 }
 

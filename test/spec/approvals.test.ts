@@ -143,6 +143,13 @@ describe("polling", () => {
     expect(t.ctx.waiting.size).toBe(0);
   });
 
+  it("may go on at once after it has waited", async () => {
+    const { id, clientId } = await ask();
+    const poll = { id, clientId, jkt: undefined, wait: 0.1 };
+    expect(await pollApproval(t.ctx, poll)).toEqual({ status: "pending" });
+    expect(await pollApproval(t.ctx, poll)).toEqual({ status: "pending" });
+  });
+
   it("faster than the interval slows down, for good", async () => {
     const { id, clientId } = await ask();
     const poll = () => pollApproval(t.ctx, { id, clientId, jkt: undefined });
@@ -169,6 +176,13 @@ describe("an agent that asks too much (security case 167)", () => {
     const request = () => requestAct(t.ctx, { kind: "step_up", client, act: act(client.clientId) });
     for (let index = 0; index < 5; index += 1) await request();
     await expect(request()).rejects.toMatchObject({ code: "too_many_requests" });
+  });
+
+  it("has five at most also when it asks for many at once", async () => {
+    const client = await agentOf(owner.user.id);
+    const request = () => requestAct(t.ctx, { kind: "step_up", client, act: act(client.clientId) });
+    const asked = await Promise.allSettled(Array.from({ length: 20 }, request));
+    expect(asked.filter(({ status }) => status === "fulfilled")).toHaveLength(5);
   });
 
   it("is to be matched by number after two refusals, and asks nobody after five", async () => {

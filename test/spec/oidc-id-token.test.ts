@@ -71,6 +71,7 @@ describe("OpenID Connect Core §3.1: an app signs a person in", () => {
       sub: `user:${ada.user.id}`,
       aud: app.clientId,
       amr: ["pwd"],
+      acr: "urn:authgent:acr:sign-in",
       nonce: "n-0S6_WzA2Mj",
       at_hash: expect.any(String),
       family: expect.stringMatching(/^[0-9a-f-]{36}$/),

@@ -60,6 +60,7 @@ describe("RFC 7662 Token Introspection", () => {
       token_type: "Bearer",
       username: person.user.email,
       amr: ["pwd"],
+      acr: "urn:authgent:acr:sign-in",
     });
   });
 

@@ -10,6 +10,7 @@ beforeAll(async () => {
 });
 
 const NAMES_OF_A_PERSON = [
+  "acr",
   "amr",
   "aud",
   "auth_time",
@@ -63,7 +64,7 @@ describe("RFC 9068 JWT Profile for OAuth 2.0 Access Tokens", () => {
     const { access_token } = await tokensOf(await c.token(service, { grant_type: "client_credentials" }));
     const claims = decodeJwt(access_token);
     expect(Object.keys(claims).sort()).toEqual(
-      NAMES_OF_A_PERSON.filter((name) => name !== "amr" && name !== "auth_time"),
+      NAMES_OF_A_PERSON.filter((name) => name !== "acr" && name !== "amr" && name !== "auth_time"),
     );
     expect([claims.sub, claims.client_id]).toEqual([`client:${service.clientId}`, service.clientId]);
   });

@@ -1,0 +1,73 @@
+import type { Context } from "@/lib/context";
+import { PASSKEY_AMR, satisfiesAcr } from "@/lib/oauth/acr";
+import type { Consent } from "@/lib/services/approvals";
+import { hasPasskey } from "@/lib/services/passkeys";
+import { isFresh, type SignedIn } from "@/lib/services/sessions";
+import { assertionOptions, type Question, verifyDecisionAssertion } from "@/lib/services/signed-decisions";
+import type { Call } from "./call";
+import { json, readJsonAs } from "./json";
+import { ConfirmOptions, PasskeyCheck } from "./passkey-schemas";
+import { browserOfCall, loginPath, requirePerson } from "./session";
+import { startSession } from "./sign-in";
+
+/**
+ * What a person has to do before an app's request goes on, as a path: to sign in anew, or to confirm with a passkey;
+ * undefined: nothing. `prompt=login` and `max_age` are about the sign-in, and one after the request satisfies both (OIDC
+ * Core §3.1.2.1); `acr_values` are about how (RFC 9470 §5).
+ */
+export function authenticationNeeded(
+  ctx: Context,
+  { id, request, createdAt }: Pick<Consent, "id" | "request" | "createdAt">,
+  { session }: SignedIn,
+): string | undefined {
+  const { prompt, maxAge, acrValues = [] } = request;
+  const back = `/authorize/${encodeURIComponent(id)}`;
+  const isOld = session.authTime < createdAt;
+  const asked = prompt.includes("login") || prompt.includes("select_account");
+  if (asked && isOld) return loginPath(back);
+  if (maxAge !== undefined && isOld && !isFresh(ctx, session, maxAge)) return loginPath(back);
+  return satisfiesAcr(session.amr, acrValues) ? undefined : confirmPath(back);
+}
+
+/** Whether this person can do that at all: whoever has no passkey confirms nothing with one. */
+export const canAuthenticate = async (ctx: Context, needed: string, { user }: SignedIn): Promise<boolean> =>
+  !needed.startsWith("/confirm") || (await hasPasskey(ctx, user.id));
+
+/** The page on which a person confirms with a passkey that it is them, and where it leads. */
+export const confirmPath = (continueTo: string): string =>
+  `/confirm?continue=${encodeURIComponent(continueTo)}`;
+
+/** What the page of a confirmation shows, and a passkey signs: an answer to nothing else. */
+export const CONFIRM_SENTENCE = "It is me.";
+
+export const confirmation: Question = {
+  approvalId: "sign-in",
+  decision: "confirm",
+  shown: { sentence: CONFIRM_SENTENCE },
+};
+
+/** `POST /confirm/options`: what a passkey of the person is to sign. */
+export async function confirmOptionsEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const by = await requirePerson(ctx, call);
+  const { digest } = await readJsonAs(call.request, ConfirmOptions);
+  const { browser } = browserOfCall(ctx, call);
+  return json(await assertionOptions(ctx, { by, browser }, { question: confirmation, digest }));
+}
+
+/**
+ * `POST /confirm/passkey`: the person has proven with a passkey that it is them, now: their session starts anew with it
+ * (OWASP ASVS 5.0, 7.2.4).
+ */
+export async function confirmEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const by = await requirePerson(ctx, call);
+  const { credential: assertion } = await readJsonAs(call.request, PasskeyCheck);
+  const { browser } = browserOfCall(ctx, call);
+  await verifyDecisionAssertion(ctx, { by, browser }, { question: confirmation, assertion });
+  const { provider, amr } = by.session;
+  const cookie = await startSession(ctx, call, {
+    userId: by.user.id,
+    provider,
+    amr: [...new Set([...amr, ...PASSKEY_AMR])],
+  });
+  return json({ confirmed: true }, { headers: { "set-cookie": cookie } });
+}

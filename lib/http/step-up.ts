@@ -1,0 +1,87 @@
+import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { readAuthorizationDetails } from "@/lib/oauth/authorization-details";
+import { toPlainText } from "@/lib/oauth/display-text";
+import { parseScope } from "@/lib/oauth/scope";
+import { cancelAct } from "@/lib/services/approval-ends";
+import { type ActApproval, statusOf } from "@/lib/services/approvals";
+import { findStepUp, requestStepUp, takeStepUpToken } from "@/lib/services/step-ups";
+import type { Call } from "./call";
+import { json, readJsonAs } from "./json";
+import { appliedWait, preferredWait } from "./prefer";
+import { stepUpAnswer, wireStatusOf } from "./step-up-answers";
+import { type Asker, clientAsking, findAsker, noSuchStepUp, requireAsker, stepUpOf } from "./step-up-asker";
+import { NewStepUp } from "./step-up-schemas";
+
+/** `POST /stepup`: an agent asks a person to allow something, once (product decisions D9, D30). */
+export async function requestStepUpEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const asker = await requireAsker(ctx, call);
+  const body = await readJsonAs(call.request, NewStepUp);
+  const client = await clientAsking(ctx, call, asker, body.agent_id);
+  const { authorization_details: details, delegation_chain: chain, metadata } = body;
+  const userAgent = call.request.headers.get("user-agent");
+  const approval = await requestStepUp(ctx, {
+    client,
+    ...(asker.kind === "token" && { token: asker.token }),
+    jkt: asker.jkt,
+    action: body.action,
+    scope: parseScope(body.scope.replace(/ +/g, " ")),
+    // Empty is how some clients say that they name none.
+    resource: body.resource || undefined,
+    authorizationDetails: details?.length ? readAuthorizationDetails(details) : undefined,
+    said: {
+      reason: body.binding_message || body.reason || undefined,
+      chain: chain ?? body.delegation_chain_snapshot ?? undefined,
+      metadata: metadata ?? undefined,
+    },
+    asSent: { agentId: body.agent_id, resource: body.resource || null },
+    matchNumber: body.number_matching ?? undefined,
+    patience: body.expires_in ?? undefined,
+    address: call.address,
+    ...(userAgent !== null && { userAgent: toPlainText(userAgent, LONGEST_USER_AGENT) }),
+  });
+  const location = `${ctx.settings.serverUrl}/stepup/${approval.id}`;
+  return stepUpAnswer(ctx, approval, { status: 202, headers: { location } });
+}
+
+const LONGEST_USER_AGENT = 200;
+
+/**
+ * `GET /stepup/{id}`: how it stands; for the agent that asked, with the token as soon as there is one, once. Who proves
+ * nothing reads the status alone. `Prefer: wait=…` answers when there is news (RFC 7240 §4.3).
+ */
+export async function getStepUpEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const asker = await findAsker(ctx, call);
+  if (!asker) return statusAlone(ctx, call);
+  const first = await stepUpOf(ctx, call, asker);
+  const wait = preferredWait(call.request.headers);
+  const approval = wait && (await waitFor(ctx, first, wait)) ? await stepUpOf(ctx, call, asker) : first;
+  const token = holdsKey(approval, asker) ? await takeStepUpToken(ctx, approval, call.address) : undefined;
+  return stepUpAnswer(ctx, approval, { token, headers: appliedWait(wait) });
+}
+
+async function statusAlone(ctx: Context, { params }: Call): Promise<Response> {
+  const approval = await findStepUp(ctx, params.id ?? "");
+  if (!approval) throw noSuchStepUp();
+  return json({ id: approval.id, status: wireStatusOf(ctx, approval) });
+}
+
+/** Waits until something happens to an open question, so many seconds at most; true: it may stand otherwise now. */
+async function waitFor(ctx: Context, approval: ActApproval, seconds: number): Promise<boolean> {
+  if (statusOf(ctx, approval) !== "pending") return false;
+  // Nobody writes down at once that the time is over.
+  const left = approval.expiresAt.getTime() - ctx.now().getTime();
+  await ctx.waiting.until(approval.id, Math.min(seconds * 1000, left), approval.changedAt);
+  return true;
+}
+
+/** A token that is to be bound to a key goes to who holds that key (RFC 9449 §6). */
+const holdsKey = ({ act }: ActApproval, { jkt }: Asker): boolean => act.jkt === undefined || act.jkt === jkt;
+
+/** `DELETE /stepup/{id}`: the agent wants it no more, and nobody needs to answer. */
+export async function withdrawStepUpEndpoint(ctx: Context, call: Call): Promise<Response> {
+  const { id, clientId } = await stepUpOf(ctx, call, await requireAsker(ctx, call));
+  const cancelled = await cancelAct(ctx, { id, clientId, address: call.address });
+  if (!cancelled) throw new OAuthError("conflict", "This was answered already, or its time is over.");
+  return stepUpAnswer(ctx, cancelled);
+}
