@@ -21,9 +21,9 @@ export async function findAsker(ctx: Context, call: Call): Promise<Asker | undef
   const { request } = call;
   if (/^(?:Bearer|DPoP) /i.test(request.headers.get("authorization") ?? "")) return byToken(ctx, call);
   if (presentsCredentials(request, {})) {
-    const { client } = await authenticateClient(ctx, call, {});
+    const { client, authMethod } = await authenticateClient(ctx, call, {});
     // A name without a secret is no proof (RFC 6749 §2.3.1).
-    if (client.tokenEndpointAuthMethod === "none") throw prove(ctx);
+    if (authMethod === "none") throw prove(ctx);
     return { kind: "client", client, jkt: await verifyProof(ctx, call) };
   }
   return call.isLocal ? { kind: "local", jkt: await verifyProof(ctx, call) } : undefined;

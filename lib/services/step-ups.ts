@@ -5,6 +5,7 @@ import { timeOrderedUuid } from "@/lib/ids";
 import { type Actor, parseActor } from "@/lib/oauth/access-token";
 import { actorsOf } from "@/lib/oauth/actor";
 import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
+import { isIdentityScope } from "@/lib/oauth/identity-scope";
 import { digestOf, requestAct } from "./acts";
 import { findAgent } from "./agent-lookup";
 import { type ActApproval, consumeApproval, findApproval, isAct } from "./approvals";
@@ -97,14 +98,18 @@ function requireOwnAudience({ settings }: Context, token: LiveToken | undefined,
   );
 }
 
-/** What no person can give an agent: the management of this server, and what only an operator hands out (D19, D30). */
+/**
+ * What nobody gives an agent this way: the management of this server, what only an operator hands out (D19, D30), and
+ * who somebody is, which they say themselves by signing in.
+ */
 function requireAskable(
   { settings }: Context,
   { scopes, registered, resource }: Target,
   asked: readonly string[],
 ) {
   const known = (name: string) => scopes.find((each) => each.name === name);
-  const isNever = (name: string) => name.startsWith("admin:") || known(name)?.operatorOnly === true;
+  const isNever = (name: string) =>
+    name.startsWith("admin:") || isIdentityScope(name) || known(name)?.operatorOnly === true;
   const never = asked.filter(isNever);
   if (never.length > 0)
     throw new OAuthError("invalid_scope", `No person gives an agent: ${never.join(" ")}. Leave it out.`);

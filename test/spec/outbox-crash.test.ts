@@ -1,90 +1,46 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { build } from "esbuild";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
-import { openDatabase } from "@/db/client";
+import type { ChildProcess } from "node:child_process";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { outbox } from "@/db/schema/outbox";
-import { unique } from "@/test/support/context";
-import { onPostgres } from "@/test/support/databases";
-import { adminDatabase, withDatabase } from "@/test/support/postgres";
+import { type Crashing, crashing, ended } from "@/test/support/crashing";
 import { jsonOf, type Receiver, receiver } from "@/test/support/receivers";
 
-const PROGRAM = "node_modules/.cache/authgent-crash-program.mjs";
-
+let crash: Crashing;
+let server: Awaited<ReturnType<Crashing["installation"]>>;
 let hook: Receiver;
-let folder: string;
-let databaseUrl: string;
 
 beforeAll(async () => {
-  await mkdir("node_modules/.cache", { recursive: true });
-  await build({
-    entryPoints: ["test/support/crash-program.ts"],
-    outfile: PROGRAM,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    packages: "external",
-  });
+  crash = await crashing("test/support/crash-program.ts");
 });
-afterAll(() => rm(PROGRAM));
+afterAll(() => crash.remove());
 
 beforeEach(async () => {
   hook = await receiver();
-  folder = await mkdtemp(join(tmpdir(), "authgent-crash-"));
-  databaseUrl = await newDatabase();
+  server = await crash.installation({
+    AUTHGENT_WEBHOOK_URL: hook.url,
+    AUTHGENT_WEBHOOK_HMAC_SECRET: "a-secret-of-24-characters",
+  });
 });
 afterEach(async () => {
   await hook.close();
-  await rm(folder, { recursive: true });
+  await server.remove();
 });
 
-/** A database on disk, or on the PostgreSQL of this run, which drops it at its end. */
-async function newDatabase(): Promise<string> {
-  if (!onPostgres) return `pglite://${join(folder, "db")}`;
-  const template = inject("databaseTemplate");
-  const name = `${template}_${unique("crash")}`;
-  const admin = adminDatabase(process.env.TEST_DATABASE_URL ?? "");
-  await admin.create(name, template);
-  await admin.close();
-  return withDatabase(process.env.TEST_DATABASE_URL ?? "", name);
-}
+type Action = "deliver" | "queue" | "queue-and-die";
 
 /** Starts the program; `later` is by how many seconds its clock is ahead. */
-function start(action: "deliver" | "queue" | "queue-and-die", later = 0): ChildProcess {
-  const { PATH } = process.env;
-  const template = onPostgres ? "" : inject("databaseTemplate");
-  return spawn(process.execPath, [PROGRAM, action, template, String(later)], {
-    stdio: ["ignore", "ignore", "inherit"],
-    env: {
-      PATH,
-      NODE_ENV: "test",
-      AUTHGENT_DATABASE_URL: databaseUrl,
-      AUTHGENT_SECRET_KEY: "only-for-tests-0123456789abcdefghijklmnopqrstuv",
-      AUTHGENT_WEBHOOK_URL: hook.url,
-      AUTHGENT_WEBHOOK_HMAC_SECRET: "a-secret-of-24-characters",
-    },
-  });
-}
+const start = (action: Action, later = 0): ChildProcess => server.start(action, later);
 
-/** How the program ended: its exit code, or the signal that killed it. */
-async function end(program: ChildProcess): Promise<unknown> {
-  const [code, signal] = await once(program, "exit");
-  return signal ?? code;
-}
+const end = async (program: ChildProcess) => (await ended(program)).how;
 
-const run = (action: "deliver" | "queue" | "queue-and-die", later = 0) => end(start(action, later));
+const run = (action: Action, later = 0) => end(start(action, later));
 
 const arrived = () => hook.received.map(({ headers }) => String(headers["webhook-id"]));
 
-async function statuses(): Promise<string[]> {
-  const { db, close } = await openDatabase(databaseUrl);
-  const rows = await db.select({ channel: outbox.channel, status: outbox.status }).from(outbox);
-  await close();
-  return rows.filter(({ channel }) => channel === "webhook").map(({ status }) => status);
-}
+const statuses = () =>
+  server.read(async (db) => {
+    const rows = await db.select({ channel: outbox.channel, status: outbox.status }).from(outbox);
+    return rows.filter(({ channel }) => channel === "webhook").map(({ status }) => status);
+  });
 
 describe("R20: a server that is killed (SIGKILL)", () => {
   it("between commit and delivery: the next one delivers everything, once", async () => {

@@ -106,11 +106,14 @@ describe("POST /stepup (contract of earlier clients, §1.1)", () => {
     expect((await s.ask({ agent_id: clientId, ...changes })).status).toBe(422);
   });
 
-  it.each(["admin:users", "approvals:decide"])("nobody may ask for %s (D19, D30)", async (scope) => {
-    const { clientId } = await newAgent();
-    const response = await s.ask({ agent_id: clientId, scope });
-    expect([response.status, (await response.json()).error]).toEqual([400, "invalid_scope"]);
-  });
+  it.each(["admin:users", "approvals:decide", "openid"])(
+    "nobody may ask for %s (D19, D30)",
+    async (scope) => {
+      const { clientId } = await newAgent();
+      const response = await s.ask({ agent_id: clientId, scope });
+      expect([response.status, (await response.json()).error]).toEqual([400, "invalid_scope"]);
+    },
+  );
 
   it("waits as long as it is told to, and no longer than the operator said", async () => {
     const { clientId } = await newAgent();
