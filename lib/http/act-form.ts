@@ -2,6 +2,7 @@ import type { Context } from "@/lib/context";
 import { isOAuthError, OAuthError } from "@/lib/errors";
 import { toPlainText } from "@/lib/oauth/display-text";
 import { type ActApproval, findApproval, isAskedByAgent } from "@/lib/services/approvals";
+import { askQuestion } from "@/lib/services/clarifications";
 import { stop } from "@/lib/services/kill-switch";
 import { proofOfPresence } from "@/lib/services/proof-of-presence";
 import type { SignedIn } from "@/lib/services/sessions";
@@ -32,6 +33,7 @@ export async function answerActForm(
 ): Promise<Response> {
   const { id } = approval;
   const pressed = fields.get("decision");
+  if (pressed === "ask") return seeOther(await askAgent(ctx, call, { fields, by, browser }, approval));
   if (pressed !== "approve" && pressed !== "deny" && pressed !== "stop")
     throw new OAuthError("invalid_request", "Answer with one of the buttons.");
   if (pressed === "stop" && !mayStop(approval, by)) throw notYoursToStop();
@@ -49,6 +51,15 @@ export async function answerActForm(
   }
   if (pressed === "stop") await stopRequester(ctx, call, by, approval);
   return seeOther(pathOf(id));
+}
+
+/** Asks the agent something before the person decides, and leads back to the page. */
+async function askAgent(ctx: Context, call: Call, { fields, by }: PersonForm, { id }: ActApproval) {
+  const text = toPlainText(fields.get("question") ?? "", LONGEST_REASON).trim();
+  if (text === "") return `${pathOf(id)}?problem=question`;
+  const { outcome } = await askQuestion(ctx, { approvalId: id, by: by.user, text, address: call.address });
+  // What is in the way of a question, the page says: who else asked, or what became of it.
+  return outcome === "too_many" ? `${pathOf(id)}?problem=questions` : pathOf(id);
 }
 
 /** Where the person goes on with what was wrong with their answer; what no page can say is thrown on. */

@@ -1,7 +1,10 @@
 import { z } from "zod";
 import { isPlainText } from "@/lib/oauth/display-text";
-import { MAX_DAYS, MAX_USES } from "@/lib/services/standing-approvals";
 import { SignedAssertion } from "./passkey-schemas";
+
+/** The most that a person can allow at once from now on. */
+export const MAX_USES = 100;
+export const MAX_DAYS = 30;
 
 /** Which questions a list is of. */
 export const ApprovalsQuery = z.object({
@@ -42,3 +45,14 @@ export const ActDecisionBody = z
     path: ["standing"],
     message: "goes with approve only",
   });
+
+/** A person's answer to what an app asks. */
+export const ConsentDecisionBody = z.strictObject({
+  decision: z.enum(["allow", "deny"]),
+  scope: z.array(z.string().max(200)).max(100).optional(),
+  authorization_details: z
+    .array(z.int().nonnegative())
+    .max(20)
+    .optional()
+    .describe("The allowed ones of the request, by their place in it, from 0; absent: all"),
+});

@@ -1,4 +1,3 @@
-import { z } from "zod";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { remainingDetails } from "@/lib/oauth/details-terms";
@@ -10,6 +9,7 @@ import { withoutStrays } from "@/lib/services/identity";
 import type { SignedIn } from "@/lib/services/sessions";
 import { detailsTermsAt, scopeOfRole } from "@/lib/services/targets";
 import { answerActForm } from "./act-form";
+import { ConsentDecisionBody } from "./approval-schemas";
 import { answerActAsJson } from "./approvals";
 import { codeRedirect, errorRedirect } from "./authorize";
 import type { Call } from "./call";
@@ -105,17 +105,6 @@ function sendBack({ settings }: Context, { client, request }: Consent, location:
   return returnPage({ issuerHost: new URL(settings.serverUrl).host, app: client.name, url: location, kind });
 }
 
-/** The answer of a person to one approval. */
-export const DecisionBody = z.strictObject({
-  decision: z.enum(["allow", "deny"]),
-  scope: z.array(z.string().max(200)).max(100).optional(),
-  authorization_details: z
-    .array(z.int().nonnegative())
-    .max(20)
-    .optional()
-    .describe("The allowed ones of the request, by their place in it, from 0; absent: all"),
-});
-
 /** `POST /approvals/{id}/decision`: the same answer as JSON, by the person's own session (product decision D2). */
 export async function decisionApiEndpoint(ctx: Context, call: Call): Promise<Response> {
   const id = call.params.id ?? "";
@@ -124,7 +113,7 @@ export async function decisionApiEndpoint(ctx: Context, call: Call): Promise<Res
   const sendsToken = call.request.headers.has("authorization");
   if (sendsToken || (asked && isAskedByAgent(asked))) return answerActAsJson(ctx, call);
   const by = await requirePerson(ctx, call);
-  const body = await readJsonAs(call.request, DecisionBody);
+  const body = await readJsonAs(call.request, ConsentDecisionBody);
   const { browser } = browserOfCall(ctx, call);
   const view = await openConsent(ctx, { id, userId: by.user.id, browser });
   if (view.state === "expired")

@@ -1,6 +1,11 @@
 import { z } from "zod";
-import { ActDecisionBody, ApprovalOptions, ApprovalsQuery, StandingBounds } from "./approval-schemas";
-import { DecisionBody } from "./decision";
+import {
+  ActDecisionBody,
+  ApprovalOptions,
+  ApprovalsQuery,
+  ConsentDecisionBody,
+  StandingBounds,
+} from "./approval-schemas";
 import type { Operation } from "./openapi-operations";
 
 /** What the endpoints of approvals read, by the name it has in the document. */
@@ -8,7 +13,7 @@ export const approvalRequests = {
   ApprovalsQuery,
   ApprovalOptions,
   Decision: z
-    .union([ActDecisionBody, DecisionBody])
+    .union([ActDecisionBody, ConsentDecisionBody])
     .describe("Of what an agent asks, or of what an app asks"),
   StandingForm: StandingBounds.extend({ csrf: z.string().describe("From the page whose form this is") }),
 };

@@ -133,7 +133,8 @@ export const requestSchemas = {
   TokenToInspect,
   ConsentForm: z.object({
     csrf,
-    decision: z.enum(["allow", "approve", "deny", "stop"]),
+    decision: z.enum(["allow", "approve", "deny", "stop", "ask"]),
+    question: z.string().optional().describe("To the agent, before anything is decided"),
     reason: z.string().optional().describe("Why not, to an agent"),
     number: z.string().optional().describe("What the agent shows, where the page asks for it"),
     scope: z.array(z.string()).optional().describe("The permissions that were left ticked"),

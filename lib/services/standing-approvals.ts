@@ -15,11 +15,8 @@ import { findUser } from "./users";
 
 export type StandingApproval = typeof standingApprovals.$inferSelect;
 
-/** The most that a person can allow at once. */
-export const MAX_USES = 100;
-export const MAX_DAYS = 30;
 /** Days without use after which what was allowed is off. */
-export const IDLE_DAYS = 14;
+const IDLE_DAYS = 14;
 const DAY = 86_400_000;
 
 /**

@@ -1,10 +1,11 @@
 import type { Visitor } from "@/app/visitor";
 import type { ActOutcomeView, StandingOfferView } from "@/components/act-outcome";
 import { standingPurpose } from "@/lib/http/act-form";
+import { MAX_DAYS, MAX_USES } from "@/lib/http/approval-schemas";
 import { actInWords } from "@/lib/services/approval-words";
 import { type ActApproval, statusOf } from "@/lib/services/approvals";
 import type { SignedIn } from "@/lib/services/sessions";
-import { findStandingOf, MAX_DAYS, MAX_USES, whyNotStanding } from "@/lib/services/standing-approvals";
+import { findStandingOf, whyNotStanding } from "@/lib/services/standing-approvals";
 import { findUser } from "@/lib/services/users";
 
 type Over = {

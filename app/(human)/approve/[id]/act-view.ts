@@ -34,5 +34,7 @@ export async function actView(
 
 const PROBLEMS: Readonly<Record<string, string>> = {
   number: "That is not the number. Enter the two digits that the agent shows, or deny.",
+  question: "Nothing was asked: type your question first.",
+  questions: "Nothing was asked: three questions are the most. Decide, or deny with a reason.",
   passkey: "Nothing was approved: this needs your passkey, and that needs JavaScript.",
 };
