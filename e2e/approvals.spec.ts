@@ -107,7 +107,7 @@ test("Ada approves a payment on her phone: she sees exactly what runs, and her p
   const asked = await at.ask(bot, payment);
   await page.goto(asked.approval_url);
   await expect(title(page)).toHaveText("search-bot wants to send 1 payment of 250 EUR to ACME");
-  await expect(page.getByText("“Invoice 7 is due today”")).toBeVisible();
+  await expect(page.getByText("Invoice 7 is due today", { exact: true })).toBeVisible();
   await expect(page.getByText("Nobody verified them.")).toBeVisible();
   await expect(page.getByText("High risk", { exact: true })).toBeVisible();
   await expect(page.getByText(asked.binding_code, { exact: true })).toBeVisible();
@@ -222,7 +222,7 @@ test("a refusal carries its reason, which the agent reads", async ({ page }) => 
   await expectAccessible(page);
   await page.keyboard.press("Enter");
   await expect(title(page)).toHaveText("Refused");
-  await expect(page.getByText("“Not before Monday”")).toBeVisible();
+  await expect(page.getByText("Not before Monday", { exact: true })).toBeVisible();
   const told = await fetch(`${server.url}/stepup/${asked.id}`);
   expect(await told.json()).toMatchObject({ status: "denied" });
 });
@@ -237,7 +237,7 @@ test("Ada asks the agent something before she decides", async ({ page }) => {
   await expect(page.getByText("Your question waits for its answer.")).toBeVisible();
   await at.answer(asked.id, "The one called Demo");
   await page.getByRole("link", { name: "Look again" }).click();
-  await expect(page.getByText("“The one called Demo”")).toBeVisible();
+  await expect(page.getByText("The one called Demo", { exact: true })).toBeVisible();
   await expectBothThemes(page);
   await approve(page).click();
   await expect(title(page)).toHaveText("Approved");
