@@ -2,19 +2,17 @@ import { Icon } from "@/components/icon";
 
 export type DeviceEntryView = {
   csrf: string;
-  /** As it was typed, or as the link had it: the person still has to press the button (RFC 8628 §3.3.1). */
+  /** As the link had it: the person still has to press the button (RFC 8628 §3.3.1). */
   userCode?: string | undefined;
   error?: string | undefined;
 };
 
 /** Asks for the code that a device or terminal shows. */
 export function DeviceEntry({ csrf, userCode, error }: DeviceEntryView) {
-  const wrong = error ? { "aria-invalid": true, "aria-describedby": "user-code-error" } : {};
   return (
-    <form className="full" action="/device/verify" method="post">
-      <input type="hidden" name="csrf" value={csrf} />
+    <>
       <h1>Connect a device</h1>
-      <p className="lead">
+      <p className="caution">
         Only enter a code that is showing on a device or terminal in front of you. Nobody from support will
         ever send you one.
       </p>
@@ -24,28 +22,34 @@ export function DeviceEntry({ csrf, userCode, error }: DeviceEntryView) {
           {error}
         </p>
       )}
-      <div className="field">
-        <label htmlFor="user-code">Code</label>
-        <input
-          id="user-code"
-          name="user_code"
-          className="code"
-          type="text"
-          inputMode="text"
-          autoCapitalize="characters"
-          autoComplete="off"
-          spellCheck={false}
-          maxLength={20}
-          placeholder="XXXX-XXXX"
-          defaultValue={userCode}
-          required
-          {...wrong}
-        />
-      </div>
-      <button className="button act wide" type="submit">
-        Continue
-      </button>
-      <p className="aside">On the next page you see who asks, and decide.</p>
-    </form>
+      <form className="stack" action="/device/verify" method="post">
+        <input type="hidden" name="csrf" value={csrf} />
+        <div className="field">
+          <label htmlFor="user-code">Code</label>
+          <input
+            id="user-code"
+            name="user_code"
+            className="user-code"
+            type="text"
+            inputMode="text"
+            autoCapitalize="characters"
+            autoComplete="off"
+            spellCheck={false}
+            maxLength={20}
+            defaultValue={userCode}
+            required
+            aria-invalid={error ? true : undefined}
+            aria-describedby={error ? "user-code-error user-code-hint" : "user-code-hint"}
+          />
+          <p className="aside" id="user-code-hint">
+            Eight letters. The dash does not matter, nor do capitals.
+          </p>
+        </div>
+        <button className="button act wide" type="submit">
+          Continue
+        </button>
+        <p className="aside">On the next page you see who asks for what, and decide.</p>
+      </form>
+    </>
   );
 }

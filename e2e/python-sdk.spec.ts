@@ -1,5 +1,8 @@
 import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { text } from "node:stream/consumers";
 import { expect, type Page, test } from "@playwright/test";
 import { findPythonSdk } from "../scripts/python-sdk.mjs";
 import { startApp } from "./support/app";
@@ -15,9 +18,18 @@ let checks = 0;
 if (sdk.python) {
   test("the Python SDK of authgent, unmodified, makes each of its calls", async ({ page }) => {
     // The option is for such clients: they look for the person innermost in `act`.
-    const server = await startServer({ env: { ...ADMIN_ENV, AUTHGENT_DELEGATION_ROOT_IN_ACT: "true" } });
+    const questions = await listenForQuestions();
+    const server = await startServer({
+      env: {
+        ...ADMIN_ENV,
+        AUTHGENT_DELEGATION_ROOT_IN_ACT: "true",
+        AUTHGENT_WEBHOOK_URL: questions.url,
+        AUTHGENT_WEBHOOK_HMAC_SECRET: "a-secret-of-24-characters",
+      },
+    });
     try {
       const held = await refreshTokenOf(page, server.url);
+      questions.answeredBy(page, server.url);
       const { code, output } = await python(sdk, [SCRIPT, server.url, ...held]);
       expect(output).not.toContain("not ok");
       expect(code).toBe(0);
@@ -25,6 +37,7 @@ if (sdk.python) {
       expect(output.match(/^ok \d+ - /gm)).toHaveLength(checks);
     } finally {
       await server.stop();
+      questions.stop();
     }
   });
 }
@@ -49,6 +62,25 @@ function python({ python: command, env }: Extract<typeof sdk, { python: string }
       resolve({ code: error ? error.code : 0, output: stdout + stderr }),
     );
   });
+}
+
+/** Hears by webhook what agents ask; who is signed in at the page says yes to all but db:drop. */
+async function listenForQuestions() {
+  let answer: (id: string, verb: "approve" | "deny") => Promise<unknown> = async () => undefined;
+  const receiver = createServer(async (request, response) => {
+    const { event, id, scope }: Record<string, string> = JSON.parse(await text(request));
+    response.writeHead(204).end();
+    if (event === "approval.requested" && id) await answer(id, scope === "db:drop" ? "deny" : "approve");
+  });
+  await new Promise<void>((resolve) => receiver.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}`,
+    answeredBy: (page: Page, server: string) => {
+      const headers = { origin: server };
+      answer = (id, verb) => page.request.post(`${server}/stepup/${id}/${verb}`, { headers, data: {} });
+    },
+    stop: () => receiver.close(),
+  };
 }
 
 /** A confidential client, its secret, and the refresh token that a person gives it in the browser. */

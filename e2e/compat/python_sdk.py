@@ -3,14 +3,17 @@
 Usage: python3 python_sdk.py SERVER_URL [CLIENT_ID CLIENT_SECRET REFRESH_TOKEN]
 
 The SDK is wherever PYTHONPATH says. The last three arguments are a confidential client and the refresh
-token that a person gave it; the server then runs with AUTHGENT_DELEGATION_ROOT_IN_ACT=true. Without them
-only the refusal of a wrong refresh token is checked. Prints one line for each check, and ends with 1 at the
-first that does not hold. The calls for step-up are not here: the server does not answer them yet.
+token that a person gave it; the server then runs with AUTHGENT_DELEGATION_ROOT_IN_ACT=true, and a person
+answers what agents ask: yes to db:delete, no to db:drop. Without them only the refusal of a wrong refresh
+token is checked, and nobody is asked. Prints one line for each check, and ends with 1 at the first that does
+not hold.
 """
 
 import asyncio
 import json
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 
@@ -29,6 +32,7 @@ from authgent.adapters.langchain import AuthgentToolWrapper
 from authgent.adapters.mcp import AgentAuthProvider
 from authgent.adapters.protected_resource import ProtectedResourceMetadata
 from authgent.jwks import JWKSFetcher
+from authgent.middleware.scope_challenge import ScopeChallengeHandler, StepUpDeniedError
 
 passed = 0
 
@@ -487,6 +491,94 @@ async def refreshing(sdk, server, agent, held):
     )
 
 
+def tool(server):
+    """A resource that wants a scope for each path, /db:delete for one, and challenges who has it not (RFC 6750)."""
+
+    class Tool(BaseHTTPRequestHandler):
+        def do_GET(self):
+            token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+            seen = httpx.post(f"{server}/introspect", data={"token": token}).json()
+            here = f"http://127.0.0.1:{self.server.server_port}"
+            needed = self.path.removeprefix("/")
+            good = seen.get("active") and seen["aud"].rstrip("/") == here
+            if good and needed in seen["scope"].split():
+                self.send_response(200)
+            elif good:
+                self.send_response(403)
+                challenge = f'Bearer error="insufficient_scope", scope="{needed}"'
+                self.send_header("WWW-Authenticate", challenge)
+            else:
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", "Bearer")
+            self.end_headers()
+
+        def log_message(self, *_):
+            """What it is asked is no output of this program."""
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Tool)
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{listening.server_port}"
+
+
+async def step_up(sdk, server):
+    """A tool challenges for more scope; the handler of the SDK asks, a person answers, and the token is used."""
+    agent = await sdk.register_agent("cleaner", scopes=["db:read"])
+    url = tool(server)
+    own = (
+        await sdk.get_token(agent.client_id, agent.client_secret, scope="db:read", resource=url)
+    ).access_token
+    handler = ScopeChallengeHandler(server, hitl_scopes=["db:delete", "db:drop"], poll_interval=0.5, timeout=30)
+
+    def call(scope, token):
+        return httpx.get(f"{url}/{scope}", headers={"Authorization": f"Bearer {token}"})
+
+    def handled(scope):
+        response = call(scope, own)
+        check(f"ScopeChallengeHandler: {scope} is challenged", handler.is_scope_challenge(response))
+        chain = [{"sub": f"client:{agent.client_id}"}]
+        return handler.handle_challenge(response, agent.client_id, url, chain, own)
+
+    check("ScopeChallengeHandler: what the token allows is no challenge", call("db:read", own).status_code, 200)
+    result = await handled("db:delete")
+    check("ScopeChallengeHandler: the person said yes", result.status, "approved")
+    check(
+        "ScopeChallengeHandler: the token does what was refused",
+        call("db:delete", result.step_up_token).status_code,
+        200,
+    )
+    check(
+        "ScopeChallengeHandler: and nothing else", call("db:drop", result.step_up_token).status_code, 403
+    )
+    identity = await verify_token(result.step_up_token, server, audience=url)
+    check("verify_token: a step-up token is the agent's", identity.subject, f"client:{agent.client_id}")
+    check("verify_token: it has what was approved", identity.scopes, ["db:delete"])
+    check("verify_token: it lives for 300 seconds", identity.claims.exp - identity.claims.iat, 300)
+    denied = await error_of(handled("db:drop"), StepUpDeniedError)
+    check("ScopeChallengeHandler: the person said no", denied is not None)
+    await by_hand(sdk, agent, own)
+
+
+async def by_hand(sdk, agent, token):
+    asked = await sdk.request_stepup(
+        agent.client_id,
+        "delete_rows",
+        "db:delete",
+        delegation_chain={"actors": [agent.client_id]},
+        metadata={"rows": 3},
+    )
+    check("request_stepup: it waits", asked["status"], "pending")
+    check("request_stepup: what was sent is echoed", (asked["agent_id"], asked["scope"]), (agent.client_id, "db:delete"))
+    while (seen := await sdk.check_stepup(asked["id"]))["status"] == "pending":
+        await asyncio.sleep(0.5)
+    check("check_stepup: the person said yes", seen["status"], "approved")
+    check("check_stepup: with the token", "step_up_token" in seen)
+    check("check_stepup: once", "step_up_token" in await sdk.check_stepup(asked["id"]), False)
+    asked = await sdk.request_stepup_for_token(token, "drop_table", "db:drop")
+    check("request_stepup_for_token: for the client of the token", asked["agent_id"], agent.client_id)
+    await refused("request_stepup: an unknown agent", sdk.request_stepup("agent:nobody", "x", "db:read"), "not_found")
+    await refused("check_stepup: an unknown id", sdk.check_stepup("unknown"), "not_found")
+
+
 async def main(server, held):
     async with AgentAuthClient(server) as sdk:
         agents = await registration(sdk)
@@ -500,6 +592,8 @@ async def main(server, held):
         await adapters(server, agents[2])
         dpop(server)
         await refreshing(sdk, server, agents[2], held)
+        if held:
+            await step_up(sdk, server)
     print(f"1..{passed}")
 
 

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { isPlainText } from "@/lib/oauth/display-text";
 import { isScopeToken } from "@/lib/oauth/scope";
 import { isStorable } from "@/lib/oauth/storable";
+import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { checkChanges, checkKeys, keyMembers } from "./key-schemas";
 
 const words = (max: number) => z.string().trim().max(max).refine(isPlainText, "must be plain text");
@@ -63,6 +64,14 @@ const said = {
 
 const AUTH_METHODS = ["client_secret_post", "client_secret_basic", "private_key_jwt"] as const;
 
+const GRANTS = [
+  "client_credentials",
+  "refresh_token",
+  GRANT_TYPES.tokenExchange,
+  GRANT_TYPES.jwtBearer,
+  GRANT_TYPES.deviceCode,
+] as const;
+
 const members = z.strictObject({
   name,
   ...said,
@@ -71,6 +80,13 @@ const members = z.strictObject({
     .enum(AUTH_METHODS)
     .default("client_secret_post")
     .describe("private_key_jwt: it signs with a key of its own, and there is no secret"),
+  grant_types: z
+    .array(z.enum(GRANTS))
+    .min(1)
+    .max(GRANTS.length)
+    .transform(each)
+    .optional()
+    .describe("How it gets tokens; absent: all but the device code, which is among them in local mode"),
   parent_agent: z
     .string()
     .min(1)

@@ -2,10 +2,17 @@ import type { z } from "zod";
 import type { ClientStatus } from "@/db/schema/clients";
 import type { Context } from "@/lib/context";
 import { proofMembers } from "@/lib/oauth/client-proof-metadata";
+import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import type { Manager } from "@/lib/services/agent-checks";
 import { listAgents } from "@/lib/services/agent-list";
 import { type Agent, forgetAgents, getAgent } from "@/lib/services/agent-lookup";
-import { createAgent, reactivateAgent, requireMayRun, updateAgent } from "@/lib/services/agents";
+import {
+  AGENT_GRANTS,
+  createAgent,
+  reactivateAgent,
+  requireMayRun,
+  updateAgent,
+} from "@/lib/services/agents";
 import { requireMayStart } from "@/lib/services/client-status";
 import { stop } from "@/lib/services/kill-switch";
 import { addressKey } from "@/lib/services/rate-limits";
@@ -29,6 +36,7 @@ export async function createAgentEndpoint(ctx: Context, call: Call): Promise<Res
       scope: askedScope(by, body.allowed_scopes ?? []),
       parent: body.parent_agent ?? undefined,
       evidence: body.attestation ?? undefined,
+      grantTypes: body.grant_types ?? agentGrants(ctx),
       proof: { tokenEndpointAuthMethod: body.token_endpoint_auth_method, ...proofOf(body) },
     },
     by,
@@ -38,6 +46,10 @@ export async function createAgentEndpoint(ctx: Context, call: Call): Promise<Res
     { status: 201, headers: { location: `${ctx.settings.serverUrl}/agents/${agent.id}` } },
   );
 }
+
+/** In local mode an agent may ask people by device code without more ado, as in an earlier system. */
+const agentGrants = ({ settings }: Context): readonly string[] =>
+  settings.localMode ? [...AGENT_GRANTS, GRANT_TYPES.deviceCode] : AGENT_GRANTS;
 
 /** As at /register: what nobody gives themselves is left out, and the answer says what was registered (D30). */
 const askedScope = ({ actor }: Manager, scope: readonly string[]): readonly string[] =>

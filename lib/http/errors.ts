@@ -50,8 +50,8 @@ export function refusalResponse(ctx: Context, format: ErrorFormat, refusal: OAut
 }
 
 /** Refusals that a redirect carries without a status of their own are 400 as JSON. */
-const oauthStatus = (refusal: OAuthError): number =>
-  refusal.code === "access_denied" ? 400 : refusal.status;
+export const oauthStatus = ({ code, status }: Pick<OAuthError, "code" | "status">): number =>
+  code === "access_denied" ? 400 : status;
 
 function oauthError(ctx: Context, refusal: OAuthError): Response {
   const headers = { ...refusal.options.headers };

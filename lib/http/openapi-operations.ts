@@ -1,6 +1,7 @@
 import type { ErrorCode } from "@/lib/errors";
 import { agentOperations } from "./openapi-agents";
 import { approvalOperations } from "./openapi-approvals";
+import { deviceOperations } from "./openapi-device";
 import { killSwitchOperations } from "./openapi-kill-switch";
 import { managementOperations } from "./openapi-management";
 import { notificationOperations } from "./openapi-notifications";
@@ -68,6 +69,7 @@ const token: Operation = {
   spec: "RFC 6749 §3.2",
   also: [
     "RFC 7636",
+    "RFC 8628",
     "RFC 8707",
     "RFC 9068",
     "RFC 9396",
@@ -90,6 +92,10 @@ const token: Operation = {
     "invalid_authorization_details",
     "invalid_dpop_proof",
     "use_dpop_nonce",
+    "authorization_pending",
+    "slow_down",
+    "access_denied",
+    "expired_token",
   ],
   security: "client",
 };
@@ -243,6 +249,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   "GET /mcp": { ...mcp, summary: "Listen for messages", answers: { 200: "empty" } },
   "POST /mcp": { ...mcp, summary: "Send a message", json: "McpMessage", answers: { 200: "McpMessage" } },
   "DELETE /mcp": { ...mcp, summary: "End a session", answers: { 200: "empty" } },
+  ...deviceOperations,
   ...managementOperations,
   ...agentOperations,
   ...approvalOperations,

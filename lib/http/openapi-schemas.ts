@@ -6,6 +6,7 @@ import { DecisionRecords } from "@/lib/oauth/decision-record";
 import { ClientPatch, Operators } from "./clients";
 import { agentAnswers, agentRequests } from "./openapi-agents";
 import { approvalAnswers, approvalRequests } from "./openapi-approvals";
+import { deviceAnswers, deviceRequests } from "./openapi-device";
 import { killSwitchAnswers, killSwitchRequests } from "./openapi-kill-switch";
 import { notificationAnswers, notificationRequests } from "./openapi-notifications";
 import { passkeyAnswers, passkeyRequests } from "./openapi-passkeys";
@@ -125,6 +126,7 @@ export const requestSchemas = {
   UserPatch,
   ...approvalRequests,
   ...agentRequests,
+  ...deviceRequests,
   ...killSwitchRequests,
   ...passkeyRequests,
   ...notificationRequests,
@@ -138,6 +140,7 @@ export const requestSchemas = {
     reason: z.string().optional().describe("Why not, to an agent"),
     number: z.string().optional().describe("What the agent shows, where the page asks for it"),
     scope: z.array(z.string()).optional().describe("The permissions that were left ticked"),
+    keep: z.literal("long").optional().describe("Of a device: that it stays connected for long"),
     detail: z
       .array(z.string())
       .optional()
@@ -227,6 +230,7 @@ export const answerSchemas = {
   Users: list(User),
   ...agentAnswers,
   ...approvalAnswers,
+  ...deviceAnswers,
   ...killSwitchAnswers,
   ...passkeyAnswers,
   ...notificationAnswers,

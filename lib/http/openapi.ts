@@ -4,6 +4,7 @@ import { ERRORS, type ErrorCode } from "@/lib/errors";
 import packageJson from "@/package.json" with { type: "json" };
 import type { ErrorFormat, Handler, Route } from "./call";
 import { sessionCookieName } from "./cookies";
+import { oauthStatus } from "./errors";
 import { json } from "./json";
 import { type Operation, operations } from "./openapi-operations";
 import { answerSchemas, type RequestSchema, requestSchemas } from "./openapi-schemas";
@@ -135,8 +136,11 @@ function refusals({ errors: format, bucket }: Route, own: readonly ErrorCode[]):
 }
 
 /** A page has no credentials to ask for again, so it never answers 401 (RFC 9110 §15.5.2). */
-const statusOf = (format: ErrorFormat, code: ErrorCode): number =>
-  format === "page" && ERRORS[code].status === 401 ? 400 : ERRORS[code].status;
+function statusOf(format: ErrorFormat, code: ErrorCode): number {
+  const { status } = ERRORS[code];
+  if (format === "oauth") return oauthStatus({ code, status });
+  return format === "page" && status === 401 ? 400 : status;
+}
 
 const refusal = (format: ErrorFormat, codes: readonly ErrorCode[]): Json => ({
   description: codes.map((code) => `\`${code}\` (${ERRORS[code].spec})`).join(", "),

@@ -1,5 +1,6 @@
 import { isIPv4 } from "node:net";
 import ipaddr from "ipaddr.js";
+import { addressKey } from "@/lib/services/rate-limits";
 import type { Settings } from "@/lib/settings";
 import { isLoopbackHost } from "@/lib/settings/loopback";
 
@@ -22,6 +23,10 @@ export function callerAddress(headers: Headers, socketAddress: string, trustProx
   const claimed = hops.filter(Boolean).at(-trustProxy);
   return claimed && ipaddr.isValid(claimed) ? plainAddress(claimed) : peer;
 }
+
+/** Whether two addresses are of one place, as far as addresses tell: one network's, or both this machine's. */
+export const isSamePlace = (one: string, other: string): boolean =>
+  addressKey(one) === addressKey(other) || (isLoopback(one) && isLoopback(other));
 
 function plainAddress(address: string): string {
   // One spelling as it is, and what most of them are: not worth taking apart for every request.

@@ -20,6 +20,7 @@ describe("serverMetadata", () => {
     expect(serverMetadata(server)).toEqual({
       issuer: "https://as.ex",
       authorization_endpoint: "https://as.ex/authorize",
+      device_authorization_endpoint: "https://as.ex/device/authorize",
       token_endpoint: "https://as.ex/token",
       jwks_uri: "https://as.ex/.well-known/jwks.json",
       registration_endpoint: "https://as.ex/register",

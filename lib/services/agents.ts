@@ -51,6 +51,8 @@ export type NewAgent = AgentDetails & {
   evidence?: Readonly<Record<string, unknown>> | undefined;
   /** How its client proves itself; by a secret of ours unless it says otherwise. */
   proof?: ProofOfAgent | undefined;
+  /** Absent: `AGENT_GRANTS`. */
+  grantTypes?: readonly string[] | undefined;
 };
 
 type ProofOfAgent = ClientProofMetadata & { tokenEndpointAuthMethod: string };
@@ -58,7 +60,7 @@ type ProofOfAgent = ClientProofMetadata & { tokenEndpointAuthMethod: string };
 /** Registers an agent together with its client; a secret, where it has one, is shown in this answer and never again. */
 export async function createAgent(
   ctx: Context,
-  { name, scope, parent: parentName, evidence, proof, ...details }: NewAgent,
+  { name, scope, parent: parentName, evidence, proof, grantTypes, ...details }: NewAgent,
   by: Manager,
 ): Promise<{ agent: Agent; clientSecret: string | undefined }> {
   await checkAllowedScope(ctx, { scope, byOperator: by.isOperator });
@@ -69,7 +71,13 @@ export async function createAgent(
     const parent = parentName === undefined ? undefined : await parentNamed(tx, parentName, by);
     if (parent) checkWithinParent(scope, parent.scope);
     const { client, clientSecret } = await registerClient(tx, {
-      ...{ metadata: metadataOf(name, proof), kind: "agent", scope, actor: by.actor, address: by.address },
+      ...{
+        metadata: metadataOf(name, proof, grantTypes),
+        kind: "agent",
+        scope,
+        actor: by.actor,
+        address: by.address,
+      },
       createdBy: by.userId === undefined || by.isOperator ? by.actor : `member:${by.userId}`,
     });
     const now = tx.now();
@@ -108,12 +116,23 @@ async function requireActiveOwner(tx: Context, userId: string): Promise<void> {
   if (owner?.status !== "active") throw new OAuthError("forbidden", "You were stopped. Ask an admin.");
 }
 
-/** An agent acts for itself, for others by exchange, and for its workload by assertion; it has no pages. */
-const metadataOf = (name: string, proof: ProofOfAgent = BY_SECRET): ClientMetadata => ({
+/** An agent acts for itself, for others by exchange, and for its workload by assertion. */
+export const AGENT_GRANTS: readonly string[] = [
+  "client_credentials",
+  GRANT_TYPES.tokenExchange,
+  GRANT_TYPES.jwtBearer,
+];
+
+/** An agent has no pages to come back to. */
+const metadataOf = (
+  name: string,
+  proof: ProofOfAgent = BY_SECRET,
+  grantTypes: readonly string[] = AGENT_GRANTS,
+): ClientMetadata => ({
   name,
   applicationType: "web",
   redirectUris: [],
-  grantTypes: ["client_credentials", GRANT_TYPES.tokenExchange, GRANT_TYPES.jwtBearer],
+  grantTypes,
   responseTypes: [],
   display: {},
   ...proof,

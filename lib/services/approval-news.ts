@@ -60,6 +60,8 @@ function dataOf({ id, kind, status, clientId, act, digest, reason, decidedBy }: 
   return {
     ...{ approval_id: id, kind, status, client_id: clientId, resource, scope: scope.join(" "), digest },
     ...(subject && { sub: subject }),
+    // What receivers of an earlier system read.
+    ...{ agent_id: clientId, delegation_chain: act.chain, context: act.said.metadata ?? {} },
     ...(action && { action }),
     ...(authorizationDetails && { authorization_details: authorizationDetails }),
     ...(decidedBy && { decided_by: decidedBy }),

@@ -7,7 +7,7 @@ import {
 } from "jose";
 import { beforeAll, describe, expect, it } from "vitest";
 import { GRANT_TYPES, TOKEN_TYPES } from "@/lib/oauth/token-types";
-import { type Connection, connect } from "@/test/support/client";
+import { type Connection, connect, newBrowser } from "@/test/support/client";
 import { type TestContext, testContext, unique } from "@/test/support/context";
 
 /** The issuer of local mode: the one setting that such a client has is this address. */
@@ -383,6 +383,42 @@ describe("refresh_token: POST /token, refresh_token", () => {
       status: 400,
       error: "invalid_grant",
     });
+  });
+});
+
+describe("request_stepup, check_stepup and the challenge handler", () => {
+  it("ask without credentials, look without them, and find the token there once a person said yes", async () => {
+    const { client_id } = await registerAgent(["db:read"]);
+    const body = { agent_id: client_id, action: "delete_rows", scope: "db:delete" };
+    const asked = await answer(await c.json("/stepup", body, headers), 202);
+    expect(asked).toMatchObject({ ...body, resource: null, status: "pending" });
+    const path = `/stepup/${asked.id}`;
+    expect((await answer(await c.call(path, { headers }))).status).toBe("pending");
+    const person = await c.signIn("approver");
+    const session = { ...c.cookies({ person, browser: newBrowser() }), origin: SERVER };
+    await answer(await c.json(`${path}/approve`, { approved_by: "unknown" }, session));
+    const seen = await answer(await c.call(path, { headers }));
+    expect(seen.status).toBe("approved");
+    expect(await verified(String(seen.step_up_token), SERVER)).toMatchObject({
+      sub: `client:${client_id}`,
+      scope: "db:delete",
+    });
+    expect(await answer(await c.call(path, { headers }))).not.toHaveProperty("step_up_token");
+  });
+
+  it("the handler sends its token, an empty resource and a list: it asks as the client of that token", async () => {
+    const agent = await registerAgent(["db:read"]);
+    const token = await accessToken(await getToken(agent));
+    const body = {
+      agent_id: agent.client_id,
+      action: "scope_escalation",
+      scope: "db:delete",
+      resource: "",
+      delegation_chain_snapshot: [{ sub: `client:${agent.client_id}` }],
+    };
+    const authorized = { ...headers, authorization: `Bearer ${token}` };
+    const asked = await answer(await c.json("/stepup", body, authorized), 202);
+    expect(asked).toMatchObject({ agent_id: agent.client_id, resource: null, status: "pending" });
   });
 });
 

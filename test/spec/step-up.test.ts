@@ -249,7 +249,10 @@ describe("Prefer: wait (RFC 7240)", () => {
     const response = await s.look(id, { ...agent.proven, prefer: "wait=600" });
     expect(response.headers.get("preference-applied")).toBe("wait=60");
     const other = await s.asked({ agent_id: agent.clientId, scope: "files:move" });
+    const askedAt = performance.now();
     const pending = await s.look(other.id, { ...agent.proven, prefer: "wait=1" });
+    // The question itself is no news to who asked it.
+    expect(performance.now() - askedAt).toBeGreaterThan(900);
     expect([pending.headers.get("preference-applied"), (await pending.json()).status]).toEqual([
       "wait=1",
       "pending",

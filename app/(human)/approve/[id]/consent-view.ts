@@ -8,6 +8,7 @@ import type { AskedDetail } from "@/components/details";
 import type { AskedScope } from "@/components/scopes";
 import type { Context } from "@/lib/context";
 import { decisionPurpose } from "@/lib/http/decision";
+import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { noTerms } from "@/lib/oauth/details-terms";
 import { redirectKind } from "@/lib/oauth/redirect-uri";
 import { unionScope } from "@/lib/oauth/scope";
@@ -48,7 +49,7 @@ export async function consentView(
     isSignIn,
     signsInAt: identity.length > 0 ? client.idJagTargets.map(({ issuer }) => new URL(issuer).host) : [],
     scopes: isSignIn ? scopes.map(neededForTheRest) : scopes,
-    details: askedDetails({ approval, nothingTicked, target }),
+    details: askedDetails(request.authorizationDetails, { nothingTicked, target }),
     duration: durationOf(ctx, client),
     // Who a person is cannot be passed on by an exchange.
     ...(!isSignIn &&
@@ -98,13 +99,16 @@ const neededForTheRest = (scope: AskedScope, _: number, { length }: readonly Ask
     : scope;
 
 /** What was asked in detail, in the words of its type; of a type that the resource has no more, nothing can be given. */
-function askedDetails({ approval, nothingTicked, target }: Omit<Asking, "by">): AskedDetail[] {
+export function askedDetails(
+  asked: readonly AuthorizationDetail[] = [],
+  { nothingTicked, target }: Pick<Asking, "nothingTicked" | "target">,
+): AskedDetail[] {
   const { detailsTerms: terms = noTerms(target.resource) } = target;
-  return (approval.request.authorizationDetails ?? []).flatMap((detail, place) => {
+  return asked.flatMap((detail, place) => {
     const shown = detailAsShown(terms, detail, `${place}`);
     if (!shown) return [];
-    const asked = { place, type: detail.type, json: JSON.stringify(detail, null, 2) };
-    return { ...shown, ...asked, ...(nothingTicked ? { ticked: false } : {}) };
+    const named = { place, type: detail.type, json: JSON.stringify(detail, null, 2) };
+    return { ...shown, ...named, ...(nothingTicked ? { ticked: false } : {}) };
   });
 }
 

@@ -8,6 +8,7 @@ import { findApproval, isAskedByAgent } from "@/lib/services/approvals";
 import { type ConsentView, openConsent } from "@/lib/services/consents";
 import { ActPage } from "./act-page";
 import { consentView } from "./consent-view";
+import { DeviceQuestion } from "./device-question";
 
 /** Puts a question to a person; what can be asked no more says so. */
 export default async function ApprovalPage({ params, searchParams }: PageProps<"/approve/[id]">) {
@@ -15,13 +16,15 @@ export default async function ApprovalPage({ params, searchParams }: PageProps<"
   const visitor = await visitorOfPage();
   const { ctx, by, browser } = visitor;
   if (!by) redirect(loginPath(`/approve/${encodeURIComponent(id)}`));
-  const asked = await findApproval(ctx, id);
-  if (asked && isAskedByAgent(asked)) {
-    const problem = firstOf((await searchParams).problem);
-    return <ActPage visitor={visitor} by={by} approval={asked} problem={problem} />;
-  }
-  const opened = await openConsent(ctx, { id, userId: by.user.id, browser });
   const nothingTicked = "nothing-ticked" in (await searchParams);
+  const approval = await findApproval(ctx, id);
+  if (approval && isAskedByAgent(approval)) {
+    const problem = firstOf((await searchParams).problem);
+    return <ActPage visitor={visitor} by={by} approval={approval} problem={problem} />;
+  }
+  if (approval?.kind === "device")
+    return <DeviceQuestion id={id} visitor={{ ...visitor, by }} nothingTicked={nothingTicked} />;
+  const opened = await openConsent(ctx, { id, userId: by.user.id, browser });
   const consent =
     opened.state === "open"
       ? await consentView(visitor, { approval: opened.approval, by, nothingTicked })

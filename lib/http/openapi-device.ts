@@ -1,0 +1,116 @@
+import { z } from "zod";
+import { DeviceAnswer, DeviceCompletion } from "./device-answers";
+import type { Operation } from "./openapi-operations";
+
+const clientId = z.string().optional().describe("Where the client does not authenticate by HTTP Basic");
+const resource = z.string().optional().describe("What the token is for (RFC 8707 §2)");
+
+/** What the endpoints of the device flow read, by the name it has in the document. */
+export const deviceRequests = {
+  DeviceAuthorizationRequest: z.object({
+    client_id: clientId,
+    client_secret: z.string().optional(),
+    client_assertion_type: z.string().optional(),
+    client_assertion: z.string().optional(),
+    scope: z.string().optional(),
+    resource,
+    authorization_details: z.string().optional().describe("A JSON array of objects with type (RFC 9396 §2)"),
+  }),
+  DevicePoll: z.object({ device_code: z.string(), client_id: clientId, resource }),
+  UserCodeForm: z.object({
+    csrf: z.string().describe("From the page whose form this is"),
+    user_code: z.string().describe("As the device shows it; case, dashes and spaces do not matter"),
+  }),
+  DeviceAnswer,
+  DeviceCompletion,
+};
+
+/** What they answer. */
+export const deviceAnswers = {
+  DeviceAuthorization: z.object({
+    device_code: z.string().describe("For the device alone, to poll with"),
+    user_code: z.string().describe("For the person: XXXX-XXXX"),
+    verification_uri: z.url(),
+    verification_uri_complete: z.url().describe("The same with the code filled in, such as for a QR code"),
+    expires_in: z.int().describe("Seconds"),
+    interval: z.int().describe("Seconds between two polls"),
+  }),
+  DeviceAnswered: z.object({ status: z.enum(["approved", "denied"]) }),
+};
+
+const clientErrors = [
+  "invalid_request",
+  "invalid_client",
+  "invalid_client_attestation",
+  "use_fresh_attestation",
+  "use_attestation_challenge",
+  "unauthorized_client",
+  "invalid_target",
+  "invalid_authorization_details",
+  "invalid_dpop_proof",
+  "use_dpop_nonce",
+] as const;
+
+const answer = {
+  tag: "People",
+  json: "DeviceAnswer",
+  answers: { 200: "DeviceAnswered" },
+  errors: [
+    "invalid_request",
+    "invalid_token",
+    "insufficient_scope",
+    "insufficient_user_authentication",
+    "expired_token",
+    "forbidden",
+    "conflict",
+    "validation_failed",
+    "unsupported_media_type",
+  ],
+  security: "session",
+} as const satisfies Omit<Operation, "summary">;
+
+/** The device flow, by `METHOD path`. */
+export const deviceOperations: Readonly<Record<string, Operation>> = {
+  "POST /device/authorize": {
+    summary: "Get a code for a person to type elsewhere",
+    tag: "Authorization",
+    spec: "RFC 8628 §3.1",
+    also: ["RFC 8707", "RFC 9396", "RFC 9449"],
+    form: "DeviceAuthorizationRequest",
+    answers: { 200: "DeviceAuthorization" },
+    errors: [...clientErrors, "invalid_scope"],
+    security: "client",
+  },
+  "POST /device/token": {
+    summary: "Poll as clients of an earlier system do; others poll at /token",
+    tag: "Tokens",
+    spec: "RFC 8628 §3.4",
+    form: "DevicePoll",
+    answers: { 200: "TokenResponse" },
+    errors: [
+      ...clientErrors,
+      "invalid_grant",
+      "authorization_pending",
+      "slow_down",
+      "access_denied",
+      "expired_token",
+    ],
+    security: "client",
+  },
+  "POST /device/verify": {
+    summary: "Enter a user code, from the page",
+    tag: "People",
+    spec: "RFC 8628 §3.3",
+    form: "UserCodeForm",
+    answers: { 303: "redirect" },
+    errors: ["invalid_request", "forbidden"],
+    security: "session",
+  },
+  "POST /device/approve": { ...answer, summary: "Allow a device, as JSON" },
+  "POST /device/deny": { ...answer, summary: "Deny a device, as JSON" },
+  "POST /device/complete": {
+    ...answer,
+    json: "DeviceCompletion",
+    summary: "Allow or deny a device, as clients of an earlier system do",
+  },
+};
