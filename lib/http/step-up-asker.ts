@@ -6,7 +6,7 @@ import { findAskingClient, findStepUp } from "@/lib/services/step-ups";
 import type { LiveToken } from "@/lib/services/token-state";
 import { authenticateBearer } from "./bearer";
 import type { Call } from "./call";
-import { authenticateClient, noteClient, presentsCredentials } from "./client-auth/index";
+import { authenticateClient, presentsCredentials } from "./client-auth/index";
 import { noteParty } from "./denials";
 import { verifyProof } from "./dpop";
 
@@ -56,12 +56,11 @@ async function byToken(ctx: Context, call: Call): Promise<Asker> {
 }
 
 /** The client that `agent_id` names: the one that asks, and in local mode whichever is named (product decision D1). */
-export async function clientAsking(ctx: Context, call: Call, asker: Asker, agentId: string): Promise<Client> {
+export async function clientAsking(ctx: Context, asker: Asker, agentId: string): Promise<Client> {
   const client = await findAskingClient(ctx, agentId);
   if (!client) throw new OAuthError("not_found", "There is no agent with this agent_id. Register it first.");
   if (asker.kind !== "local" && asker.client.clientId !== client.clientId)
     throw new OAuthError("forbidden", "An agent asks for itself alone: send its own client_id as agent_id.");
-  if (asker.kind === "local") noteClient(call, client);
   if (client.status === "active") return client;
   throw new OAuthError("forbidden", "This agent is frozen or deactivated: nobody is asked anything for it.");
 }
