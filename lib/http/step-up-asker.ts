@@ -2,7 +2,7 @@ import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import type { ActApproval } from "@/lib/services/approvals";
 import { type Client, findClientRecently } from "@/lib/services/clients";
-import { findAskingClient, findStepUp } from "@/lib/services/step-ups";
+import { findAskingClient, findStepUp, requireOwnAudience } from "@/lib/services/step-ups";
 import type { LiveToken } from "@/lib/services/token-state";
 import { authenticateBearer } from "./bearer";
 import type { Call } from "./call";
@@ -69,8 +69,10 @@ export async function clientAsking(ctx: Context, asker: Asker, agentId: string):
 export async function stepUpOf(ctx: Context, { params }: Call, asker: Asker): Promise<ActApproval> {
   const approval = await findStepUp(ctx, params.id ?? "");
   const isOwn = approval && (asker.kind === "local" || asker.client.clientId === approval.clientId);
-  if (isOwn) return approval;
-  throw noSuchStepUp();
+  if (!isOwn) throw noSuchStepUp();
+  // Its id is no secret: a resource that an agent brings its token must not fetch with it what is for another one.
+  if (asker.kind === "token") requireOwnAudience(ctx, asker.token, approval.act.resource);
+  return approval;
 }
 
 export const noSuchStepUp = () => new OAuthError("not_found", "There is no such step-up request.");
