@@ -8,6 +8,7 @@ import { createLog } from "./log";
 import { postPublic } from "./outbound/post";
 import { publicFetch } from "./outbound/public-fetch";
 import { attestationProviders } from "./providers/attestation/index";
+import { cibaPing } from "./providers/channels/ciba-ping";
 import { channels } from "./providers/channels/index";
 import { claimsProviders } from "./providers/claims/index";
 import { keyProviders } from "./providers/keys/index";
@@ -51,7 +52,8 @@ export function assembleContext({ settings, database, now, write, defer, alarm }
     policy: policyProviders[settings.policyProvider](settings),
     claims: claimsProviders[settings.claimEnricher]({ settings, log }),
     attestation: attestationProviders[settings.attestationProvider](settings),
-    channels: channels.filter((channel) => channel.isConfigured(settings)),
+    // Nobody sets up the pings of clients: each says for itself where it wants them.
+    channels: [...channels.filter((channel) => channel.isConfigured(settings)), cibaPing],
     courier: createCourier(() => ctx, alarm),
     waiting: createWaiting({
       changes: () => listChanges({ db }),

@@ -15,7 +15,8 @@ type Purpose =
   | "passkey-challenge"
   | "user-code"
   | "approval-handle"
-  | "paused-request";
+  | "paused-request"
+  | "client-ping";
 
 /** Thrown when a sealed text cannot be opened: it was sealed with another key, or changed since. */
 export class UnsealError extends Error {

@@ -4,6 +4,7 @@ import { OAuthError } from "@/lib/errors";
 import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { isCodeVerifier, matchesChallenge } from "@/lib/oauth/pkce";
 import { matchesRedirectUri } from "@/lib/oauth/redirect-uri";
+import { withoutUnapproved } from "@/lib/services/approval-by-consent";
 import {
   type AuthorizationCode,
   consumeCode,
@@ -48,9 +49,14 @@ export const authorizationCode = defineGrant({
     await checkVerifier(ctx, code, params.code_verifier);
     checkKey(code, jkt);
     checkInstance(code, request.instanceJkt);
-    const scope = [...(await remainingScope(ctx, code))];
+    const { scope, person } = await remainingScope(ctx, code);
     const details = await heldDetails(ctx, code, params.authorization_details);
-    return (await redeem(ctx, { ...code, scope }, details, request)) ?? refuseReplay(ctx, code, address);
+    const held = { resource: code.resource, scope, authorizationDetails: details };
+    // They consented a moment ago.
+    const left = await withoutUnapproved(ctx, held, person);
+    const given = { ...code, scope: [...left.scope] };
+    const redeemed = await redeem(ctx, given, left.authorizationDetails, request);
+    return redeemed ?? refuseReplay(ctx, code, address);
   },
 });
 

@@ -3,9 +3,11 @@ import { OAuthError } from "@/lib/errors";
 import { parseAuthorizationDetails } from "@/lib/oauth/authorization-details";
 import { parseScope } from "@/lib/oauth/scope";
 import { touchClient } from "@/lib/services/clients";
-import { mintAccessToken } from "@/lib/services/issuing";
+import { askPolicy, mintAccessToken, requireKeyWhereNeeded } from "@/lib/services/issuing";
 import { ownDetails } from "@/lib/services/requested-details";
 import { ownScope, requestedScope, resolveTarget } from "@/lib/services/targets";
+import type { IssuedToken } from "@/lib/services/tokens";
+import { append, approvedTtl, requireApproved, withApproval } from "./approved";
 import { defineGrant, issuedToken } from "./grant";
 import { oneResource } from "./one-resource";
 
@@ -15,7 +17,8 @@ export const clientCredentials = defineGrant({
 
   params: z.object({ scope: z.string().optional(), authorization_details: z.string().optional() }),
 
-  async handle(ctx, { client, authMethod, params, resources, address, jkt }) {
+  async handle(ctx, request) {
+    const { client, authMethod, params, resources, address, jkt, approval } = request;
     // "The client credentials grant type MUST only be used by confidential clients."
     if (authMethod === "none") {
       throw new OAuthError(
@@ -30,19 +33,21 @@ export const clientCredentials = defineGrant({
     // Who says in detail what it needs, and names no scope, needs none.
     const scope =
       details && !asked?.length ? [] : strictScope(ownScope(ctx, { client, target, asked }), asked);
-    const ttl = ctx.settings.clientCredentialsTtl ?? ctx.settings.accessTokenTtl;
+    const ttl = approvedTtl(ctx.settings.clientCredentialsTtl ?? ctx.settings.accessTokenTtl, approval);
     const subject = `client:${client.clientId}`;
-    const minted = await mintAccessToken(ctx, {
-      grantType: "client_credentials",
-      clientId: client.clientId,
-      subject,
-      scope,
-      audience: target.resource,
-      ttl,
-      jkt,
-      authorizationDetails,
-    });
-    await ctx.appendIssued({
+    const { clientId } = client;
+    const { resource: audience } = target;
+    const token = { grantType: "client_credentials", clientId, subject, scope, audience };
+    const issue = { ...token, ttl, jkt, authorizationDetails };
+    await requireKeyWhereNeeded(ctx, issue);
+    const wanted = { subject, actors: [], resource: audience, scope, authorizationDetails, jkt };
+    const passed = requireApproved(
+      request,
+      { ...wanted, lineage: [], isSingleUse: false },
+      await askPolicy(ctx, issue),
+    );
+    const minted = await mintAccessToken(ctx, { ...issue, ...passed });
+    const issued: IssuedToken = {
       row: minted.row,
       event: {
         type: "token.issued",
@@ -55,7 +60,8 @@ export const clientCredentials = defineGrant({
         },
         address,
       },
-    });
+    };
+    await withApproval(ctx, { approval, jti: minted.row.jti, address }, (tx) => append(tx, issued, approval));
     ctx.defer(() => touchClient(ctx, client));
     return issuedToken({ token: minted.token, jkt, ttl, scope, authorizationDetails });
   },

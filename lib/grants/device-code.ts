@@ -3,6 +3,7 @@ import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { timeOrderedUuid } from "@/lib/ids";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
+import { withoutUnapproved } from "@/lib/services/approval-by-consent";
 import { type PollResult, pollApproval } from "@/lib/services/approval-polls";
 import { type ActApproval, consumeApproval } from "@/lib/services/approvals";
 import { findByDeviceCode } from "@/lib/services/device-codes";
@@ -78,9 +79,12 @@ async function redeem(
   const asked = oneResource(request.resources);
   if (asked !== undefined && !(await meansResource(ctx, asked, resource)))
     throw new OAuthError("invalid_target", `This device code is for ${resource}.`);
-  const scope = await remainingScope(ctx, { grantId, resource, scope: grantedScope ?? [] });
-  const held = { resource, authorizationDetails: grantedDetails };
-  const details = await heldDetails(ctx, held, request.params.authorization_details);
+  const given = { resource, authorizationDetails: grantedDetails };
+  const authorizationDetails = await heldDetails(ctx, given, request.params.authorization_details);
+  const { scope: left, person } = await remainingScope(ctx, { grantId, resource, scope: grantedScope ?? [] });
+  // They said yes a moment ago.
+  const held = await withoutUnapproved(ctx, { resource, scope: left, authorizationDetails }, person);
+  const { scope, authorizationDetails: details } = held;
   const authorization = {
     ...{ grantType: GRANT_TYPES.deviceCode, approvalId: id, familyId: timeOrderedUuid(ctx.now()) },
     ...{ grantId, userId, resource, scope, authorizationDetails: grantedDetails, authTime, amr },

@@ -54,6 +54,7 @@ export async function firstTokens(
   const access = await mintAccessToken(ctx, {
     ...{ grantType, approvalId, clientId, subject, scope, audience: resource, ttl, grantId, familyId },
     ...{ authTime, amr, jkt, authorizationDetails },
+    isConsented: true,
   });
   const refresh = client.grantTypes.includes("refresh_token")
     ? mintRefreshToken(ctx, {

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { Context } from "@/lib/context";
 import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { formatScope } from "@/lib/oauth/scope";
+import type { ActApproval } from "@/lib/services/approvals";
 import type { Client } from "@/lib/services/clients";
 
 /** One authenticated token request (RFC 6749 §3.2). */
@@ -27,6 +28,8 @@ export type TokenRequest<Params> = {
   address: string;
   /** Seconds that the client is willing to wait for an answer that somebody has to give first. */
   wait?: number | undefined;
+  /** What a person said yes to: the request waited for it, and goes on. */
+  approval?: ActApproval | undefined;
 };
 
 /** A successful answer (RFC 6749 §5.1). */
@@ -46,6 +49,8 @@ export type TokenResponse = {
   id_token?: string;
   /** Granted, where any were asked for (RFC 9396 §7). */
   authorization_details?: readonly AuthorizationDetail[];
+  /** What waits for a person, where the client took the rest at once. */
+  pending_authorization?: Record<string, unknown>;
 };
 
 type Issued = {
@@ -68,6 +73,8 @@ export const issuedToken = ({ token, jkt, ttl, scope, authorizationDetails }: Is
 /** One value of `grant_type`: what it reads from the form, and how it turns that into tokens. */
 export type Grant<Params extends z.ZodType = z.ZodType> = {
   grantType: string;
+  /** It goes on with a request of another grant type, which the client is registered for. */
+  isContinuation?: boolean;
   params: Params;
   /** The client of a request that authenticates none, if what it presents says whose it is (RFC 7521 §4.1). */
   clientOf?(ctx: Context, params: z.infer<Params>): Promise<Client | undefined>;

@@ -1,12 +1,17 @@
 import type { z } from "zod";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import type { ActApproval } from "@/lib/services/approvals";
 import type { Client } from "@/lib/services/clients";
+import { WaitsForPerson } from "./approved";
 import { authorizationCode } from "./authorization-code";
+import { ciba } from "./ciba";
 import { clientCredentials } from "./client-credentials";
+import { deferred } from "./deferred";
 import { deviceCode } from "./device-code";
 import type { Grant, TokenRequest, TokenResponse } from "./grant";
 import { jwtBearer } from "./jwt-bearer/index";
+import { pause, pausedRequest } from "./pausing";
 import { refreshToken } from "./refresh-token";
 import { tokenExchange } from "./token-exchange/index";
 
@@ -18,6 +23,8 @@ export const grants: readonly Grant[] = [
   deviceCode,
   tokenExchange,
   jwtBearer,
+  ciba(goOn),
+  deferred(goOn),
 ];
 
 type Params = Readonly<Record<string, string>>;
@@ -34,16 +41,45 @@ export async function grantToken(
     const known = grants.map(({ grantType }) => grantType).join(", ");
     throw new OAuthError("unsupported_grant_type", `Use one of the grant types of this server: ${known}.`);
   }
-  if (!client.grantTypes.includes(grant.grantType)) {
-    throw new OAuthError("unauthorized_client", `This client is not registered for ${grant.grantType}.`);
+  if (!grant.isContinuation) requireRegistered(client, grant.grantType);
+  try {
+    return await grant.handle(ctx, { ...request, params: parse(grant, params) });
+  } catch (error) {
+    if (!(error instanceof WaitsForPerson)) throw error;
+    const again = (narrower: typeof request) =>
+      grant.handle(ctx, { ...narrower, params: parse(grant, narrower.params) });
+    return pause(ctx, request, error.wanted, again);
   }
-  return grant.handle(ctx, { ...request, params: parse(grant, params) });
+}
+
+/**
+ * Goes on with a token request that waited for a person's yes: everything is judged anew, as if it had just come. The
+ * client has authenticated again, and proven the same key.
+ */
+async function goOn(
+  ctx: Context,
+  request: TokenRequest<unknown>,
+  approval: ActApproval,
+): Promise<TokenResponse> {
+  const paused = await pausedRequest(ctx, approval);
+  if (paused.instanceJkt !== undefined && paused.instanceJkt !== request.instanceJkt)
+    throw new OAuthError("invalid_grant", "This request was made by another instance of the client.");
+  const grant = grantOf(paused.params);
+  if (!grant) throw new Error("a request that waits was one of a known grant type");
+  requireRegistered(request.client, grant.grantType);
+  return grant.handle(ctx, { ...request, ...paused, params: parse(grant, paused.params), approval });
 }
 
 /** The client of a token request that authenticates none, if its grant type finds one (RFC 7521 §4.1). */
 export async function clientOfAssertion(ctx: Context, params: Params): Promise<Client | undefined> {
   const grant = grantOf(params);
   return grant?.clientOf?.(ctx, parse(grant, params));
+}
+
+/** "unauthorized_client": the client may not use this grant type (RFC 6749 §5.2). */
+function requireRegistered({ grantTypes }: Client, grantType: string): void {
+  if (!grantTypes.includes(grantType))
+    throw new OAuthError("unauthorized_client", `This client is not registered for ${grantType}.`);
 }
 
 const grantOf = (params: Params): Grant | undefined =>

@@ -5,6 +5,7 @@ import { OAuthError } from "@/lib/errors";
 import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { intersectScope, narrowScope, parseScope } from "@/lib/oauth/scope";
 import { deriveKey, open, seal } from "@/lib/secret-key";
+import { withoutUnapproved } from "@/lib/services/approval-by-consent";
 import { type Client, touchClient } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { touchGrantUse } from "@/lib/services/grants";
@@ -56,7 +57,13 @@ export const refreshToken = defineGrant({
     const scope = await remainingScope(ctx, state, request.params.scope);
     await checkResource(ctx, state, request.resources);
     const details = await heldDetails(ctx, state.token, request.params.authorization_details);
-    const response = await rotate(ctx, state, request, { scope, details });
+    const { resource } = state.token;
+    const held = { resource, scope, authorizationDetails: details };
+    const left = await withoutUnapproved(ctx, held, undefined);
+    const response = await rotate(ctx, state, request, {
+      scope: left.scope,
+      details: left.authorizationDetails,
+    });
     if (response) return response;
     // Another request with the same token was first; look again at what it left.
     const now = await findRefreshToken(ctx, request.params.refresh_token);

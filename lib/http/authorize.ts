@@ -3,6 +3,7 @@ import { isOAuthError, OAuthError } from "@/lib/errors";
 import { brokenLink, clientAndRedirect, stateOf } from "@/lib/oauth/authorization-request";
 import { authorizationResponse } from "@/lib/oauth/authorization-response";
 import { errorDescription } from "@/lib/oauth/error-description";
+import { needsApproval, rulingOf } from "@/lib/services/approval-rules";
 import type { Consent } from "@/lib/services/approvals";
 import type { Client } from "@/lib/services/clients";
 import { decideConsent, openConsent, requestConsent } from "@/lib/services/consents";
@@ -126,6 +127,8 @@ function unmet(ctx: Context, { request: { redirectUri, state } }: Consent): Resp
 async function needsAnswer(ctx: Context, call: Call, question: Question, by: SignedIn): Promise<boolean> {
   // No answer is taken for given when a page of somebody else's sent the browser here, now or before the sign-in.
   if (question.request.crossSite || cameFromAnotherSite(call)) return true;
+  // Nor where a person approves it each time: their answer is what the code stands on.
+  if (needsApproval(await rulingOf(ctx, question.request))) return true;
   // Not for requests that came through a tunnel or a proxy: they are never served openly (product decision D1).
   if (ctx.settings.consentMode === "auto_approve" && call.isLocal) return false;
   const { kind, clientId, request: asked } = question;

@@ -39,6 +39,7 @@ const GRANTS = [
   GRANT_TYPES.deviceCode,
   GRANT_TYPES.tokenExchange,
   GRANT_TYPES.jwtBearer,
+  GRANT_TYPES.ciba,
 ];
 
 /** `POST /clients`: an operator registers a client, with the members of RFC 7591 §2. */

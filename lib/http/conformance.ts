@@ -37,8 +37,10 @@ function standardOf(file: string): string {
 
 const NAMED: Readonly<Record<string, string>> = {
   "attestation-client-auth": "draft-ietf-oauth-attestation-based-client-auth-11",
+  ciba: "CIBA Core",
   cimd: "draft-ietf-oauth-client-id-metadata-document-02",
   "cimd-loopback": "draft-ietf-oauth-client-id-metadata-document-02",
+  deferred: "draft-ietf-oauth-deferred-token-response-00",
   mcp: "MCP",
   "id-jag-issue": "draft-ietf-oauth-identity-assertion-authz-grant-04",
   oidc: "OIDC Core",

@@ -67,6 +67,7 @@ function body({ settings }: Context, { code, description, options }: OAuthError)
     error_description: errorDescription(description),
     ...(options.detail ? { error_code: options.detail } : {}),
     error_uri: `${settings.serverUrl}/errors/${options.detail ?? code}`,
+    ...options.members,
   };
 }
 

@@ -1,6 +1,7 @@
 import type { ErrorCode } from "@/lib/errors";
 import { agentOperations } from "./openapi-agents";
 import { approvalOperations } from "./openapi-approvals";
+import { cibaOperations } from "./openapi-ciba";
 import { deviceOperations } from "./openapi-device";
 import { killSwitchOperations } from "./openapi-kill-switch";
 import { managementOperations } from "./openapi-management";
@@ -63,6 +64,14 @@ const authorize: Operation = {
   answers: { 303: "redirect" },
   errors: ["invalid_request", "invalid_client", "invalid_redirect_uri"],
 };
+/** How a question stands that a person has to answer first (CIBA Core §11). */
+const POLL_ERRORS = [
+  "interaction_required",
+  "authorization_pending",
+  "slow_down",
+  "access_denied",
+  "expired_token",
+] as const;
 const token: Operation = {
   summary: "Redeem a code, refresh, or act for yourself",
   tag: "Tokens",
@@ -76,6 +85,8 @@ const token: Operation = {
     "RFC 9449",
     "RFC 9700",
     "OIDC Core",
+    "CIBA Core",
+    "draft-ietf-oauth-deferred-token-response-00",
     "draft-ietf-oauth-refresh-token-expiration-03",
     ...["draft-ietf-oauth-attestation-based-client-auth-11", "draft-ietf-oauth-spiffe-client-auth-02"],
   ],
@@ -92,10 +103,7 @@ const token: Operation = {
     "invalid_authorization_details",
     "invalid_dpop_proof",
     "use_dpop_nonce",
-    "authorization_pending",
-    "slow_down",
-    "access_denied",
-    "expired_token",
+    ...POLL_ERRORS,
   ],
   security: "client",
 };
@@ -263,6 +271,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   "POST /me/grants/{id}/narrow": { ...account, form: "NarrowForm", summary: "Leave an app less" },
   "POST /me/standing-approvals/{id}/stop": { ...account, summary: "Be asked each time again" },
   "POST /me/sessions/{id}/stop": { ...account, summary: "Sign another browser out" },
+  ...cibaOperations,
   ...passkeyOperations,
   "GET /login/link/{token}": {
     summary: "Sign in with the link that the first start printed",

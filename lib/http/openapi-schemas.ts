@@ -3,9 +3,11 @@ import { ERRORS, type ErrorCode } from "@/lib/errors";
 import { grants } from "@/lib/grants/index";
 import { RegistrationRequest } from "@/lib/oauth/client-metadata";
 import { DecisionRecords } from "@/lib/oauth/decision-record";
+import { BackchannelRequest } from "./bc-authorize";
 import { ClientPatch, Operators } from "./clients";
 import { agentAnswers, agentRequests } from "./openapi-agents";
 import { approvalAnswers, approvalRequests } from "./openapi-approvals";
+import { cibaAnswers } from "./openapi-ciba";
 import { deviceAnswers, deviceRequests } from "./openapi-device";
 import { killSwitchAnswers, killSwitchRequests } from "./openapi-kill-switch";
 import { notificationAnswers, notificationRequests } from "./openapi-notifications";
@@ -99,6 +101,7 @@ export const requestSchemas = {
     }),
   ]),
   PushedRequest: AuthorizationRequest.extend({ ...clientFields }),
+  BackchannelRequest: BackchannelRequest.extend({ resource, ...clientFields }),
   TokenRequest: z.union(
     grants.map(({ grantType, params }) =>
       z.intersection(z.object({ grant_type: z.literal(grantType), resource, ...clientFields }), params),
@@ -165,6 +168,10 @@ export const answerSchemas = {
     authorization_expires_in: z.int().optional().describe("Seconds that the person's permission lasts"),
     id_token: z.string().optional().describe("Who the person is, where they let the app know (OIDC Core §2)"),
     authorization_details: details.optional().describe("As they were granted (RFC 9396 §7)"),
+    pending_authorization: z
+      .looseObject({ auth_req_id: z.string() })
+      .optional()
+      .describe("What waits for a person, with completion_mode=narrowed"),
   }),
   AttestationChallenge: z.object({
     attestation_challenge: z.string().describe("Becomes challenge in OAuth-Client-Attestation-PoP"),
@@ -232,6 +239,7 @@ export const answerSchemas = {
   ...approvalAnswers,
   ...deviceAnswers,
   ...killSwitchAnswers,
+  ...cibaAnswers,
   ...passkeyAnswers,
   ...notificationAnswers,
   ...stepUpAnswers,

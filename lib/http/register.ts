@@ -147,6 +147,7 @@ export const offeredGrants = (ctx: Context, call: Call, actor: string): readonly
         GRANT_TYPES.deviceCode,
         GRANT_TYPES.tokenExchange,
         GRANT_TYPES.jwtBearer,
+        GRANT_TYPES.ciba,
       ]
     : ["authorization_code", "refresh_token"];
 

@@ -10,6 +10,7 @@ import {
 import { approvalRoutes } from "./approval-routes";
 import { challengeEndpoint } from "./attestation-challenge";
 import { authorizeEndpoint, resumeEndpoint } from "./authorize";
+import { backchannelEndpoint } from "./bc-authorize";
 import type { Peer, Route } from "./call";
 import {
   deleteRegistrationEndpoint,
@@ -157,6 +158,7 @@ export const routes: readonly Route[] = [
   { path: "/receipts", ...receipts },
   { path: "/revoke", ...revoke },
   { path: "/par", ...par },
+  { path: "/bc-authorize", ...machine, bucket: "token", methods: { POST: backchannelEndpoint } },
   { path: "/userinfo", ...userinfo },
   { path: "/challenge", ...challenge },
   ...deviceRoutes,

@@ -7,6 +7,7 @@ import { delegationDepth } from "@/lib/oauth/actor";
 import { type AuthorizationDetail, readAuthorizationDetails } from "@/lib/oauth/authorization-details";
 import { intersectScope, parseScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES, TOKEN_TYPES } from "@/lib/oauth/token-types";
+import type { Decision } from "@/lib/providers/policy/provider";
 import { type Client, findClient } from "@/lib/services/clients";
 import { ownScope } from "@/lib/services/targets";
 import type { Call } from "./call";
@@ -85,8 +86,21 @@ function answerOf(ctx: Context, { client, subject, plan }: Planned): Answer {
     ...(authorizationDetails && { effective_authorization_details: authorizationDetails }),
     delegation_depth: delegationDepth(subject.act),
     max_delegation_depth: ctx.settings.maxDelegationDepth,
-    reasons: decision.effect === "allow" ? [] : decision.denials.map(({ description }) => description),
+    reasons: reasonsOf(decision),
   };
+}
+
+function reasonsOf(decision: Decision): string[] {
+  switch (decision.effect) {
+    case "allow":
+      return [];
+    case "step_up":
+      return [
+        "A person approves this each time: the exchange answers approval_required, and waits for them.",
+      ];
+    case "deny":
+      return decision.denials.map(({ description }) => description);
+  }
 }
 
 const refusal = ({ settings }: Context, reasons: readonly string[]): Answer => ({

@@ -1,5 +1,5 @@
 import type { Context } from "@/lib/context";
-import { isOAuthError } from "@/lib/errors";
+import { isOAuthError, type OAuthError } from "@/lib/errors";
 import type { TokenRequest } from "@/lib/grants/grant";
 import { clientOfAssertion, grantToken } from "@/lib/grants/index";
 import type { Client } from "@/lib/services/clients";
@@ -21,20 +21,19 @@ export async function tokenEndpoint(ctx: Context, call: Call): Promise<Response>
     await takeFromBucket(ctx, "tokenClient", authenticated.client.clientId);
   try {
     const jkt = await provenKey(ctx, call, authenticated.client);
-    const request = {
-      ...authenticated,
-      params: fields,
-      resources,
-      jkt,
-      address: call.address,
-      wait: preferredWait(call.request.headers),
-    };
+    const wait = preferredWait(call.request.headers);
+    const request = { ...authenticated, params: fields, resources, jkt, address: call.address, wait };
     return json(await grantToken(ctx, request));
   } catch (error) {
-    if (isOAuthError(error)) await recordDenial(ctx, call, { type: "token_request.denied", refusal: error });
+    if (isOAuthError(error) && !isWaiting(error))
+      await recordDenial(ctx, call, { type: "token_request.denied", refusal: error });
     throw error;
   }
 }
+
+/** Whoever waits for a person was refused nothing. */
+const isWaiting = ({ code, options }: OAuthError): boolean =>
+  code === "authorization_pending" || code === "slow_down" || options.detail === "approval_required";
 
 /** The key that the request proves to hold; without one only where bearer tokens may be issued (RFC 9449 §5.2). */
 export async function provenKey(ctx: Context, call: Call, client: Client): Promise<string | undefined> {

@@ -1,6 +1,12 @@
 import { z } from "zod";
 import { isOAuthError, OAuthError } from "@/lib/errors";
 import {
+  type BackchannelMetadata,
+  backchannelFields,
+  backchannelMembers,
+  readBackchannelMetadata,
+} from "./backchannel-metadata";
+import {
   type ClientProofMetadata,
   type Nullable,
   proofFields,
@@ -34,7 +40,8 @@ export type ClientMetadata = {
   scope?: readonly string[] | undefined;
   applicationType: "web" | "native";
   display: ClientDisplay;
-} & ClientProofMetadata;
+} & ClientProofMetadata &
+  BackchannelMetadata;
 
 /** What this way of registration may hand out. */
 type Offered = { grantTypes: readonly string[]; authMethods: readonly string[] };
@@ -66,6 +73,7 @@ export const RegistrationRequest = z.object({
   software_version: text.nullish(),
   contacts: z.array(text).max(10).nullish(),
   ...proofFields,
+  ...backchannelFields,
 });
 type Request = z.infer<typeof RegistrationRequest>;
 
@@ -92,6 +100,7 @@ export function parseClientMetadata(json: unknown, offered: Offered): ClientMeta
     responseTypes: responseTypesOf(request, grantTypes),
     scope: scopeOf(request),
     ...readProofMetadata(request, tokenEndpointAuthMethod),
+    ...readBackchannelMetadata(request, grantTypes),
     applicationType: request.application_type === "native" ? "native" : applicationTypeOf(redirectUris),
     display: displayOf(request),
   };
@@ -103,8 +112,9 @@ type Registered = {
   clientSecret?: string | undefined;
   issuedAt: Date;
   /** As it is registered. */
-  metadata: Omit<ClientMetadata, "scope" | keyof ClientProofMetadata> &
-    Nullable<ClientProofMetadata> & { scope?: readonly string[] | null | undefined };
+  metadata: Omit<ClientMetadata, "scope" | keyof ClientProofMetadata | keyof BackchannelMetadata> &
+    Nullable<ClientProofMetadata> &
+    Nullable<BackchannelMetadata> & { scope?: readonly string[] | null | undefined };
   /** Where the client manages its registration, and with which token (RFC 7592 §3). */
   management: { uri: string; accessToken: string };
 };
@@ -126,6 +136,7 @@ export function registrationResponse({ clientId, clientSecret, issuedAt, metadat
     ...(metadata.scope && { scope: formatScope(metadata.scope) }),
     application_type: metadata.applicationType,
     ...proofMembers(metadata),
+    ...backchannelMembers(metadata),
     ...metadata.display,
   };
 }
@@ -173,6 +184,10 @@ function grantTypesOf(
   if (isForPerson && offered.includes("refresh_token")) granted.add("refresh_token");
   if (granted.size === 1 && granted.has("refresh_token")) {
     throw refusal("Send grant_types with authorization_code: refresh_token alone never gets a token");
+  }
+  // "the Client … authenticates to the Authorization Server using the authentication method registered" (CIBA Core §7.1)
+  if (isPublic && granted.has(GRANT_TYPES.ciba)) {
+    throw refusal(`Send token_endpoint_auth_method=client_secret_basic: ${GRANT_TYPES.ciba} needs a secret`);
   }
   return [...granted];
 }

@@ -1,4 +1,5 @@
 import { ACR_VALUES } from "./acr";
+import { DELIVERY_MODES } from "./backchannel-metadata";
 import { DPOP_ALGORITHMS } from "./dpop-proof";
 import { CLAIMS_SUPPORTED } from "./id-token";
 import { JWS_ALGORITHMS } from "./jws";
@@ -76,6 +77,12 @@ export function serverMetadata(server: ServerMetadata): Record<string, unknown> 
     client_attestation_pop_signing_alg_values_supported: JWS_ALGORITHMS,
     // RFC 9449 §5.1
     dpop_signing_alg_values_supported: DPOP_ALGORITHMS,
+    // CIBA Core §4
+    backchannel_authentication_endpoint: `${issuer}/bc-authorize`,
+    backchannel_token_delivery_modes_supported: DELIVERY_MODES,
+    backchannel_user_code_parameter_supported: false,
+    // draft-ietf-oauth-deferred-token-response-00
+    deferred_token_response_supported: true,
     authorization_response_iss_parameter_supported: true,
     client_id_metadata_document_supported: true,
     // No standard's name: clients of an earlier system look for it before they send resource (RFC 8707).

@@ -11,9 +11,14 @@ export const TOKEN_TYPES = {
   txnToken: "urn:ietf:params:oauth:token-type:txn_token",
 } as const;
 
-/** Grant types beyond those of OAuth 2.1 (RFC 8693 §2.1, RFC 8628 §3.4, RFC 7523 §2.1). */
+/**
+ * Grant types beyond those of OAuth 2.1 (RFC 8693 §2.1, RFC 8628 §3.4, RFC 7523 §2.1, CIBA Core §4,
+ * draft-ietf-oauth-deferred-token-response-00).
+ */
 export const GRANT_TYPES = {
   tokenExchange: "urn:ietf:params:oauth:grant-type:token-exchange",
   deviceCode: "urn:ietf:params:oauth:grant-type:device_code",
   jwtBearer: "urn:ietf:params:oauth:grant-type:jwt-bearer",
+  ciba: "urn:openid:params:grant-type:ciba",
+  deferred: "urn:ietf:params:oauth:grant-type:deferred",
 } as const;

@@ -8,7 +8,15 @@ import { actDigest } from "@/lib/oauth/act-digest";
 import { findAgentByClientRecently } from "./agent-lookup";
 import { tellOfRequest } from "./approval-news";
 import { rulingOf } from "./approval-rules";
-import { type ActApproval, countDenials, countPending, insertApproval, isAct } from "./approvals";
+import {
+  type ActApproval,
+  countDenials,
+  countPending,
+  findPendingAct,
+  insertApproval,
+  isAct,
+  noteApproval,
+} from "./approvals";
 import type { Client } from "./clients";
 import { record } from "./events";
 import { takeStandingApproval } from "./standing-approvals";
@@ -24,6 +32,8 @@ type NewAct = {
   /** Seconds that the requester wants to wait at most. */
   patience?: number | undefined;
   matchNumber?: boolean | undefined;
+  /** Asked once, however often the client asks for the same while nobody has answered. */
+  isSameAsked?: boolean | undefined;
   sealedRequest?: string | undefined;
   sealedPing?: string | undefined;
 };
@@ -53,6 +63,8 @@ export async function requestAct(ctx: Context, asked: NewAct): Promise<ActApprov
   const denials = await countDenials(ctx, client.clientId, secondsFrom(ctx, -MEMORY));
   return inTransaction(ctx, async (tx) => {
     await oneAtATime(tx, client);
+    const same = asked.isSameAsked ? await askedBefore(tx, asked) : undefined;
+    if (same) return same;
     await requireRoom(tx, client, subjectUserId, denials);
     const approval = await insertApproval(tx, client, {
       id: newOpaqueId(),
@@ -88,6 +100,15 @@ export async function requestAct(ctx: Context, asked: NewAct): Promise<ActApprov
     await tellOfRequest(tx, approval);
     return approval;
   });
+}
+
+/** The same question that waits already; what goes on after the yes is the newest request. */
+async function askedBefore(tx: Context, { client, act, kind, sealedRequest }: NewAct) {
+  const { clientId } = client;
+  const same = await findPendingAct(tx, { clientId, kind, digest: digestOf(client, act) });
+  if (!same || !isAct(same)) return undefined;
+  if (sealedRequest) await noteApproval(tx, same.id, { sealedRequest });
+  return same;
 }
 
 const personOf = (subject: string | undefined): string | null =>

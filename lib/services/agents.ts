@@ -116,11 +116,12 @@ async function requireActiveOwner(tx: Context, userId: string): Promise<void> {
   if (owner?.status !== "active") throw new OAuthError("forbidden", "You were stopped. Ask an admin.");
 }
 
-/** An agent acts for itself, for others by exchange, and for its workload by assertion. */
+/** An agent acts for itself, for others by exchange, for its workload by assertion, and asks people. */
 export const AGENT_GRANTS: readonly string[] = [
   "client_credentials",
   GRANT_TYPES.tokenExchange,
   GRANT_TYPES.jwtBearer,
+  GRANT_TYPES.ciba,
 ];
 
 /** An agent has no pages to come back to. */

@@ -16,7 +16,6 @@ import {
 } from "./approvals";
 import { mayDecide, mayGive } from "./deciders";
 import { record } from "./events";
-import { requestPing } from "./pings";
 import type { Answerer } from "./sessions";
 import { endStandingLike } from "./standing-approvals";
 
@@ -97,7 +96,6 @@ async function settle(tx: Context, approval: ActApproval, given: NewDecision): P
   if (!settled || !isAct(settled)) return { outcome: "too_late", approval };
   if (decision === "denied") await endStandingLike(tx, settled, `user:${by.user.id}`);
   await tellOfOutcome(tx, settled);
-  await requestPing(tx, settled);
   return { outcome: decision, approval: settled };
 }
 

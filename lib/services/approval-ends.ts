@@ -4,7 +4,6 @@ import { type Context, inTransaction } from "@/lib/context";
 import { tellOfOutcome } from "./approval-news";
 import { type ActApproval, expireApprovals, isAct, settleApproval } from "./approvals";
 import { record } from "./events";
-import { requestPing } from "./pings";
 
 /** Writes down which questions nobody answered in time, and tells those who waited. */
 export function expireLapsed(ctx: Context): Promise<void> {
@@ -19,7 +18,6 @@ export function expireLapsed(ctx: Context): Promise<void> {
         data: { kind: approval.kind, digest: approval.digest },
       });
       await tellOfOutcome(tx, approval);
-      await requestPing(tx, approval);
     }
   });
 }

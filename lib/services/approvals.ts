@@ -95,7 +95,7 @@ export async function claimApproval(
 /** What may be written about a question that still waits. */
 type Note = Pick<
   Partial<Approval>,
-  "wrongNumbers" | "grantId" | "expiresAt" | "polledAt" | "interval" | "matchNumber"
+  "wrongNumbers" | "grantId" | "expiresAt" | "polledAt" | "interval" | "matchNumber" | "sealedRequest"
 >;
 
 /** Notes something about a question that is not its answer. */
@@ -187,12 +187,13 @@ export async function countDenials(ctx: Context, clientId: string, since: Date):
   return row?.all ?? 0;
 }
 
-/** The question with this digest that a client already waits for. */
+/** The question with this digest that a client already waits for; until the transaction ends nobody else puts it. */
 export async function findPendingAct(
-  ctx: Context,
+  tx: Context,
   { clientId, digest, kind }: { clientId: string; digest: string; kind: Approval["kind"] },
 ): Promise<Approval | undefined> {
-  const [found] = await ctx.db
+  await tx.db.execute(sql`select pg_advisory_xact_lock(hashtextextended(${`${clientId} ${digest}`}, 0))`);
+  const [found] = await tx.db
     .select()
     .from(approvals)
     .where(
@@ -201,7 +202,7 @@ export async function findPendingAct(
         eq(approvals.kind, kind),
         eq(approvals.digest, digest),
         inArray(approvals.status, ["pending", "approved"]),
-        gt(approvals.expiresAt, ctx.now()),
+        gt(approvals.expiresAt, tx.now()),
       ),
     )
     .orderBy(sql`${approvals.createdAt} desc`)
@@ -246,7 +247,7 @@ export async function endApprovalsOf(tx: Context, clientId: string): Promise<voi
 export const expireApprovals = (tx: Context): Promise<Approval[]> =>
   tx.db
     .update(approvals)
-    .set({ status: "expired", changedAt: CHANGED, sealedRequest: null, sealedPing: null })
+    .set({ status: "expired", changedAt: CHANGED, sealedRequest: null })
     .where(and(eq(approvals.status, "pending"), lte(approvals.expiresAt, tx.now())))
     .returning();
 

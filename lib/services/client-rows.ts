@@ -26,6 +26,8 @@ export const columnsOf = (metadata: ClientMetadata) => ({
   authorizationDetailsTypes: metadata.authorizationDetailsTypes
     ? [...metadata.authorizationDetailsTypes]
     : null,
+  backchannelTokenDeliveryMode: metadata.backchannelTokenDeliveryMode ?? null,
+  backchannelClientNotificationEndpoint: metadata.backchannelClientNotificationEndpoint ?? null,
   display: metadata.display,
 });
 

@@ -8,6 +8,7 @@ import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { withoutReserved } from "@/lib/oauth/reserved-claims";
 import type { Decision, Delegation } from "@/lib/providers/policy/provider";
 import { findAgentByClientRecently } from "./agent-lookup";
+import { needsApproval, rulingOf } from "./approval-rules";
 import { requiresBoundTokens } from "./resources";
 
 /** What an access token is to say, decided by the grant that issues it. */
@@ -28,6 +29,8 @@ export type Issue = {
   approvedScope?: readonly string[] | undefined;
   /** Digest of the act that the approval was for, which the token names; absent: as for the scopes. */
   approvedDigest?: string | undefined;
+  /** The person whose token it is has just consented to it, and is the one to ask. */
+  isConsented?: boolean | undefined;
   authTime?: Date | undefined;
   amr?: readonly string[] | undefined;
   /** The server whose assertion the token comes from. */
@@ -36,6 +39,8 @@ export type Issue = {
   jkt: string | undefined;
   authorizationDetails?: readonly AuthorizationDetail[] | undefined;
   delegated?: Delegated | undefined;
+  /** The policy's answer, where it was asked before; absent: it is asked now. */
+  policyVersion?: string | undefined;
 };
 
 /** What a token that descends from another adds: who acts, what it descends from, and of an exchange the proof of the hop. */
@@ -58,7 +63,7 @@ export type MintedToken = { token: string; row: typeof accessTokens.$inferInsert
 export async function mintAccessToken(ctx: Context, issue: Issue): Promise<MintedToken> {
   const { clientId, subject, audience, scope, delegated } = issue;
   await requireKeyWhereNeeded(ctx, issue);
-  const policyVersion = delegated?.policyVersion ?? (await requirePolicy(ctx, issue));
+  const policyVersion = delegated?.policyVersion ?? issue.policyVersion ?? (await requirePolicy(ctx, issue));
   const issuedAt = delegated?.issuedAt ?? ctx.now();
   const expiresAt = new Date(issuedAt.getTime() + issue.ttl * 1000);
   const jti = delegated?.jti ?? timeOrderedUuid(issuedAt);
@@ -129,12 +134,13 @@ type Asked = Pick<
 > & { delegated?: Pick<Delegated, "act"> | undefined };
 
 /** What the policy says of a token to be issued; a policy that cannot be asked has not allowed it. */
-export const askPolicy = (
+export async function askPolicy(
   ctx: Context,
   { grantType, clientId, subject, scope, audience, authorizationDetails, delegated }: Asked,
   delegation?: { act: Actor | undefined; facts: Delegation },
-): Promise<Decision> =>
-  ctx.policy.decide({
+): Promise<Decision> {
+  const ruling = await rulingOf(ctx, { resource: audience, scope, authorizationDetails });
+  return ctx.policy.decide({
     grantType,
     clientId,
     subject,
@@ -142,16 +148,31 @@ export const askPolicy = (
     scope,
     audience,
     ...(authorizationDetails && { authorizationDetails }),
+    ...(needsApproval(ruling) && { approval: { scope: ruling.scope, types: ruling.types } }),
     ...(delegation && { delegation: delegation.facts }),
   });
-
-async function requirePolicy(ctx: Context, issue: Issue): Promise<string> {
-  return requireAllowed(await askPolicy(ctx, issue));
 }
 
-/** The version of the policy that allowed a token; throws its first denial otherwise. */
+async function requirePolicy(ctx: Context, issue: Issue): Promise<string> {
+  const decision = await askPolicy(ctx, issue);
+  const isApproved = issue.isConsented === true || issue.approvedDigest !== undefined;
+  return decision.effect === "step_up" && isApproved ? decision.version : requireAllowed(decision);
+}
+
+/** The version of the policy that allowed a token; throws its first denial otherwise, or that a person is to be asked. */
 export function requireAllowed(decision: Decision): string {
-  if (decision.effect === "allow") return decision.version;
-  const [{ code, description, detail }] = decision.denials;
-  throw new OAuthError(code, description, detail ? { detail } : {});
+  switch (decision.effect) {
+    case "allow":
+      return decision.version;
+    case "step_up":
+      throw new OAuthError(
+        "interaction_required",
+        "A person approves this each time, and this way of asking does not wait for one. Ask at /stepup or /bc-authorize.",
+        { detail: "approval_required" },
+      );
+    case "deny": {
+      const [{ code, description, detail }] = decision.denials;
+      throw new OAuthError(code, description, detail ? { detail } : {});
+    }
+  }
 }

@@ -1,4 +1,4 @@
-import { and, arrayOverlaps, eq, inArray, or } from "drizzle-orm";
+import { and, arrayOverlaps, eq, inArray, or, sql } from "drizzle-orm";
 import type { Role } from "@/db/schema/resources";
 import { users } from "@/db/schema/users";
 import type { Context } from "@/lib/context";
@@ -27,3 +27,16 @@ export const listNamedPeople = async (ctx: Context, { ids, groups, roles }: Name
 
 /** Nobody sends a question to more people than this. */
 const MAX_NAMED = 200;
+
+/** The active person whom an e-mail address or an id names; undefined: nobody, or more than one. */
+export async function findActivePerson(ctx: Context, hint: string): Promise<User | undefined> {
+  const id = hint.replace(/^user:/, "");
+  const email = hint.toLowerCase();
+  const isNamed = or(eq(users.id, id), eq(users.localEmail, email), eq(sql`lower(${users.email})`, email));
+  const found = await ctx.db
+    .select()
+    .from(users)
+    .where(and(eq(users.status, "active"), isNamed))
+    .limit(2);
+  return found.length === 1 ? found[0] : undefined;
+}

@@ -24,6 +24,7 @@ const EXPECTED: Record<string, readonly number[]> = {
   "POST /par": [401, 401, 401, 401, 401],
   "POST /device/authorize": [401, 401, 401, 401, 401],
   "POST /device/token": [401, 401, 401, 401, 401],
+  "POST /bc-authorize": [401, 401, 401, 401, 401],
   "POST /revoke": [401, 401, 401, 401, 401],
   "POST /introspect": [401, 401, 401, 400, 401],
   "POST /token/check": [401, 401, 401, 422, 401],

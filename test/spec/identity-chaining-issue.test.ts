@@ -135,7 +135,7 @@ describe("§2.3.3: the answer", () => {
         scope: ["read"],
         audience: B,
         known_as: sub,
-        policy: "builtin/3",
+        policy: "builtin/4",
       },
     });
     expect(await c.introspect(grant)).toEqual({ active: false });

@@ -58,7 +58,7 @@ describe("a policy service of the operator's", () => {
     const { access_token } = await tokensOf(await ownToken(await newAgent()));
     const { jti = "" } = decodeJwt(access_token);
     const rows = await t.ctx.db.select().from(accessTokens).where(eq(accessTokens.jti, jti));
-    expect(rows.map(({ policyVersion }) => policyVersion)).toEqual(["builtin/3 http:v7"]);
+    expect(rows.map(({ policyVersion }) => policyVersion)).toEqual(["builtin/4 http:v7"]);
   });
 
   it.each(["\0", "\ud800", "k".repeat(60_000)])(

@@ -161,7 +161,7 @@ describe("a successful exchange", () => {
         actors: [`client:${search?.clientId}`],
         receipt: rcpt,
         scope: ["read", "search"],
-        policy: "builtin/3",
+        policy: "builtin/4",
       },
     });
   });

@@ -133,7 +133,7 @@ describe("Txn-Token Response", () => {
         scope: ["trade"],
         audience: DOMAIN,
         replacements: 0,
-        policy: "builtin/3",
+        policy: "builtin/4",
       },
     });
   });

@@ -1,4 +1,4 @@
-import type { Context } from "@/lib/context";
+import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { timeOrderedUuid } from "@/lib/ids";
 import type { Actor } from "@/lib/oauth/access-token";
@@ -8,10 +8,13 @@ import { parseAuthorizationDetails } from "@/lib/oauth/authorization-details";
 import { RECEIPT_TYPE, receiptClaims, receiptHash } from "@/lib/oauth/receipt";
 import { parseScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
+import type { Decision } from "@/lib/providers/policy/provider";
+import type { ActApproval } from "@/lib/services/approvals";
 import type { VerifiedAssertion } from "@/lib/services/assertions";
 import { type Client, touchClient } from "@/lib/services/clients";
-import { askPolicy, type Issue, mintAccessToken, requireAllowed } from "@/lib/services/issuing";
+import { askPolicy, type Issue, mintAccessToken, requireKeyWhereNeeded } from "@/lib/services/issuing";
 import { receiptRow } from "@/lib/services/receipts";
+import { approvedTtl, type Passed, requireApproved } from "../approved";
 import { admitPerson, findPerson, newcomerId, singleUse } from "../foreign-assertion";
 import { issuedToken, type TokenRequest, type TokenResponse } from "../grant";
 import { type AssertedReach, assertedReach } from "./reach";
@@ -38,11 +41,8 @@ export async function redeemForPerson(
   }
 }
 
-async function redeem(
-  ctx: Context,
-  assertion: VerifiedAssertion,
-  { client, params, resources, address, jkt }: Request,
-): Promise<TokenResponse> {
+async function redeem(ctx: Context, assertion: VerifiedAssertion, request: Request): Promise<TokenResponse> {
+  const { client, params, resources, address, jkt, approval } = request;
   checkClient(assertion, client);
   const act = actingChain(ctx, assertion, client);
   const known = await findPerson(ctx, assertion);
@@ -54,13 +54,33 @@ async function redeem(
     details: parseAuthorizationDetails(params.authorization_details),
     role: known?.role ?? "member",
   });
-  const redemption = { assertion, client, act, reach, jkt };
+  const redemption = { assertion, client, act, reach, jkt, approval };
   // Somebody new has an id before they are made known, together with the token: a refusal leaves nothing behind.
   const id = known?.id ?? newcomerId(ctx, assertion, CODE);
   const issue = issueOf(ctx, redemption, `user:${id}`);
-  const { minted, receipt } = await mint(ctx, issue, redemption);
-  const { row, token } = minted;
+  await requireKeyWhereNeeded(ctx, issue);
+  const decision = await decide(ctx, issue, redemption);
+  if (!known && decision.effect === "step_up") {
+    // A question is about a person who stays the same: they are made known before anybody is asked about them.
+    await inTransaction(ctx, (tx) => admitPerson(tx, assertion, { id, code: CODE }));
+    return redeem(ctx, assertion, request);
+  }
   const { scope, audience, authorizationDetails } = issue;
+  const wanted = {
+    ...{
+      subject: issue.subject,
+      actors: actorsOf(act),
+      resource: audience,
+      scope,
+      authorizationDetails,
+      jkt,
+    },
+    ...{ lineage: [], until: new Date(assertion.claims.exp * 1000) },
+    isSingleUse: singleUse(assertion) !== undefined,
+  };
+  const passed = requireApproved(request, wanted, decision);
+  const { minted, receipt } = await mint(ctx, { ...issue, ...passed }, redemption);
+  const { row, token } = minted;
   const event = {
     type: "token.issued" as const,
     actor: `client:${client.clientId}`,
@@ -78,7 +98,8 @@ async function redeem(
     if ((await admitPerson(tx, assertion, { id, code: CODE })).id !== id) throw OVERTAKEN;
   };
   const issued = { row, event, ...(receipt && { receipt }) };
-  await storeRedeemed(ctx, issued, singleUse(assertion), known ? undefined : admit);
+  const use = singleUse(assertion);
+  await storeRedeemed(ctx, { issued, use, before: known ? undefined : admit, approval });
   ctx.defer(() => touchClient(ctx, client));
   return issuedToken({ token, jkt, ttl: issue.ttl, scope, authorizationDetails });
 }
@@ -120,11 +141,12 @@ type Redemption = {
   act: Actor | undefined;
   reach: AssertedReach;
   jkt: string | undefined;
+  approval: ActApproval | undefined;
 };
 
 const issueOf = (
   { settings, now }: Context,
-  { assertion, client, reach, jkt }: Redemption,
+  { assertion, client, reach, jkt, approval }: Redemption,
   subject: string,
 ): Issue => ({
   grantType: GRANT_TYPES.jwtBearer,
@@ -132,15 +154,15 @@ const issueOf = (
   subject,
   scope: reach.scope,
   audience: reach.target.resource,
-  ttl: settings.accessTokenTtl,
+  ttl: approvedTtl(settings.accessTokenTtl, approval),
   chainedFrom: assertion.issuer.issuer,
   jkt,
   authorizationDetails: reach.authorizationDetails,
   ...assertedSignIn(assertion.claims, now()),
 });
 
-/** The version of the policy that allows it; throws what the policy says against it. */
-async function allowed(ctx: Context, issue: Issue, { assertion, act, reach }: Redemption): Promise<string> {
+/** What the policy says of it; where nobody acts for the person, there is no delegation to judge. */
+function decide(ctx: Context, issue: Issue, { assertion, act, reach }: Redemption): Promise<Decision> {
   const facts = {
     issuedTo: undefined,
     heldScope: reach.heldScope,
@@ -153,14 +175,14 @@ async function allowed(ctx: Context, issue: Issue, { assertion, act, reach }: Re
     depth: actorsOf(act).length,
     maxDepth: ctx.settings.maxDelegationDepth,
   };
-  return requireAllowed(await askPolicy(ctx, issue, act && { act, facts }));
+  return askPolicy(ctx, issue, act && { act, facts });
 }
 
 /** Signs the token and, where somebody acts for the person, the receipt of that hop. */
-async function mint(ctx: Context, issue: Issue, redemption: Redemption) {
+async function mint(ctx: Context, issue: Issue & Passed, redemption: Redemption) {
   const { act, assertion } = redemption;
   if (!act) return { minted: await mintAccessToken(ctx, issue) };
-  const policyVersion = await allowed(ctx, issue, redemption);
+  const { policyVersion } = issue;
   const issuedAt = ctx.now();
   const jti = timeOrderedUuid(issuedAt);
   const { sub, jti: assertionId } = assertion.claims;
@@ -178,6 +200,7 @@ async function mint(ctx: Context, issue: Issue, redemption: Redemption) {
     expiresAt: new Date(issuedAt.getTime() + issue.ttl * 1000),
     subject: { issuer: assertion.issuer.issuer, sub, jti: assertionId, ...earlier },
     policy: policyVersion,
+    approval: issue.approvalId,
     jkt: redemption.jkt,
   });
   const jws = await ctx.keys.sign(RECEIPT_TYPE, claims);

@@ -1,26 +1,36 @@
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import type { ActApproval } from "@/lib/services/approvals";
 import { appendIssuedTokens, type IssuedToken } from "@/lib/services/tokens";
 import type { Use } from "@/lib/services/used-assertions";
+import { append, withApproval } from "../approved";
 import { once } from "../once";
 
-/**
- * Stores what came of an assertion, after what has to be there before; one that was redeemed before is refused and
- * changes nothing.
- */
-export async function storeRedeemed(
-  ctx: Context,
-  issued: IssuedToken,
-  use: Use | undefined,
-  before?: (tx: Context) => Promise<void>,
-): Promise<void> {
-  if (!use && !before) return ctx.appendIssued(issued);
-  const store = async (tx: Context) => {
+type Redeemed = {
+  issued: IssuedToken;
+  /** What is used up by it; undefined: nothing. */
+  use: Use | undefined;
+  /** What has to be there before. */
+  before?: ((tx: Context) => Promise<void>) | undefined;
+  /** The yes that it waited for. */
+  approval: ActApproval | undefined;
+};
+
+/** Stores what came of an assertion; one that was redeemed before is refused and changes nothing. */
+export const storeRedeemed = (ctx: Context, redeemed: Redeemed): Promise<void> => {
+  const { approval, issued } = redeemed;
+  const address = issued.event.address;
+  return withApproval(ctx, { approval, jti: issued.row.jti, address }, (tx) => store(tx, redeemed));
+};
+
+async function store(ctx: Context, { issued, use, before, approval }: Redeemed): Promise<void> {
+  if (!use && !before) return append(ctx, issued, approval);
+  const work = async (tx: Context) => {
     await before?.(tx);
     await appendIssuedTokens(tx.db, tx.now(), [issued]);
   };
-  if (!use) return inTransaction(ctx, store);
-  if (await once(ctx, use, store)) return;
+  if (!use) return inTransaction(ctx, work);
+  if (await once(ctx, use, work)) return;
   throw new OAuthError("invalid_grant", "The assertion was used already. Get a new one from its issuer.", {
     reason: "replayed assertion",
   });

@@ -5,9 +5,10 @@ import { narrowScope, parseScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { matchWorkload, type VerifiedAssertion } from "@/lib/services/assertions";
 import { type Client, findClientRecently, touchClient } from "@/lib/services/clients";
-import { mintAccessToken } from "@/lib/services/issuing";
+import { askPolicy, mintAccessToken, requireKeyWhereNeeded } from "@/lib/services/issuing";
 import { ownDetails } from "@/lib/services/requested-details";
 import { meantScope, ownScope, resolveTarget } from "@/lib/services/targets";
+import { approvedTtl, requireApproved } from "../approved";
 import { singleUse } from "../foreign-assertion";
 import { issuedToken, type TokenRequest, type TokenResponse } from "../grant";
 import { oneResource } from "../one-resource";
@@ -58,8 +59,9 @@ type Request = TokenRequest<{ scope?: string | undefined; authorization_details?
 export async function redeemForWorkload(
   ctx: Context,
   assertion: VerifiedAssertion,
-  { client, params, resources, address, jkt }: Request,
+  request: Request,
 ): Promise<TokenResponse> {
+  const { client, params, resources, address, jkt, approval } = request;
   await clientOfWorkload(ctx, assertion, client.clientId);
   const { clientId } = client;
   const asked = parseScope(params.scope);
@@ -69,19 +71,22 @@ export async function redeemForWorkload(
   const authorizationDetails = details && ownDetails(client, target, details);
   // Who says in detail what it needs, and names no scope, needs none.
   const scope = details && asked.length === 0 ? [] : narrowScope(held, meantScope(held, asked));
-  const ttl = ctx.settings.accessTokenTtl;
+  const ttl = approvedTtl(ctx.settings.accessTokenTtl, approval);
   const subject = `client:${clientId}`;
   const grantType = GRANT_TYPES.jwtBearer;
-  const minted = await mintAccessToken(ctx, {
-    grantType,
-    clientId,
-    subject,
-    scope,
-    audience: target.resource,
-    ttl,
-    jkt,
-    authorizationDetails,
-  });
+  const { resource } = target;
+  const isReusable = matchWorkload(assertion.issuer, assertion.claims)?.reusable === true;
+  const use = isReusable ? undefined : singleUse(assertion);
+  const issue = { grantType, clientId, subject, scope, audience: resource, ttl, jkt, authorizationDetails };
+  await requireKeyWhereNeeded(ctx, issue);
+  const wanted = { subject, actors: [], resource, scope, authorizationDetails, jkt, lineage: [] };
+  const until = new Date(assertion.claims.exp * 1000);
+  const passed = requireApproved(
+    request,
+    { ...wanted, until, isSingleUse: use !== undefined },
+    await askPolicy(ctx, issue),
+  );
+  const minted = await mintAccessToken(ctx, { ...issue, ...passed });
   const { issuer, claims } = assertion;
   const event = {
     type: "token.issued" as const,
@@ -95,8 +100,7 @@ export async function redeemForWorkload(
     },
     address,
   };
-  const isReusable = matchWorkload(issuer, claims)?.reusable === true;
-  await storeRedeemed(ctx, { row: minted.row, event }, isReusable ? undefined : singleUse(assertion));
+  await storeRedeemed(ctx, { issued: { row: minted.row, event }, use, approval });
   ctx.defer(() => touchClient(ctx, client));
   return issuedToken({ token: minted.token, jkt, ttl, scope, authorizationDetails });
 }

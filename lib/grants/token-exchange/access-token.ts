@@ -5,8 +5,9 @@ import { actorsOf } from "@/lib/oauth/actor";
 import { RECEIPT_TYPE, receiptClaims, receiptHash } from "@/lib/oauth/receipt";
 import { GRANT_TYPES, TOKEN_TYPES } from "@/lib/oauth/token-types";
 import { touchClient } from "@/lib/services/clients";
-import { mintAccessToken, requireAllowed, requireKeyWhereNeeded } from "@/lib/services/issuing";
+import { mintAccessToken, requireKeyWhereNeeded } from "@/lib/services/issuing";
 import { receiptRow } from "@/lib/services/receipts";
+import { approvedTtl, requireApproved, type Wanted } from "../approved";
 import { issuedToken, type TokenResponse } from "../grant";
 import { storeExchanged } from "./commit";
 import { type Plan, planExchange } from "./plan";
@@ -14,14 +15,18 @@ import type { Exchange } from "./requested-token";
 
 /** Issues the access token of an exchange with the receipt of the hop (RFC 8693 §2.2.1). */
 export async function issueAccessToken(ctx: Context, exchange: Exchange): Promise<TokenResponse> {
-  const { asked, subject, address } = exchange;
+  const { asked, subject, address, approval } = exchange;
   const plan = await planExchange(ctx, asked, subject);
-  const policyVersion = requireAllowed(plan.decision);
+  // Somebody new is made known before anybody is asked about them: a question is about a person who stays the same.
+  if (subject.admit && plan.decision.effect === "step_up")
+    return issueAccessToken(ctx, { ...exchange, subject: await subject.admit() });
+  const passed = requireApproved({ client: asked.client, approval }, wantedOf(exchange, plan), plan.decision);
+  const { policyVersion } = passed;
   // Before anybody new is made known: a refusal leaves nothing behind.
   await requireKeyWhereNeeded(ctx, { audience: plan.target.resource, jkt: asked.jkt });
   // Read once: the receipt and the token must name the same end, however long it takes to make both.
   const issuedAt = ctx.now();
-  const ttl = remainingSeconds(issuedAt, exchange, ctx.settings.exchangeTokenTtl);
+  const ttl = remainingSeconds(issuedAt, exchange, approvedTtl(ctx.settings.exchangeTokenTtl, approval));
   if (subject.admit) return issueAccessToken(ctx, { ...exchange, subject: await subject.admit() });
   const { clientId } = asked.client;
   const jti = timeOrderedUuid(issuedAt);
@@ -36,7 +41,8 @@ export async function issueAccessToken(ctx: Context, exchange: Exchange): Promis
     ttl,
     grantId: subject.grantId,
     familyId: subject.familyId,
-    approvalId: subject.approvalId,
+    approvalId: passed.approvalId ?? subject.approvalId,
+    approvedDigest: passed.approvedDigest,
     authTime: subject.authTime,
     amr: subject.amr,
     chainedFrom: subject.issuer,
@@ -44,7 +50,7 @@ export async function issueAccessToken(ctx: Context, exchange: Exchange): Promis
     authorizationDetails,
     delegated: { jti, issuedAt, act, lineage: lineageOf(exchange), receipt: receipt.hash, policyVersion },
   });
-  await storeExchanged(ctx, subject, {
+  await storeExchanged(ctx, exchange, {
     row: minted.row,
     receipt,
     event: {
@@ -62,6 +68,7 @@ export async function issueAccessToken(ctx: Context, exchange: Exchange): Promis
         policy: policyVersion,
         ...boundKeys(ctx, exchange),
         ...(authorizationDetails && { authorizationDetails }),
+        ...(passed.approvalId && { approval: passed.approvalId }),
         ...(subject.issuer && { issuer: subject.issuer }),
         ...(subject.grantId && { grant: subject.grantId }),
       },
@@ -75,6 +82,19 @@ export async function issueAccessToken(ctx: Context, exchange: Exchange): Promis
   };
 }
 
+/** What the exchange comes to, which a person may have to approve. */
+const wantedOf = (exchange: Exchange, { act, target, scope, authorizationDetails }: Plan): Wanted => ({
+  subject: exchange.subject.sub,
+  actors: actorsOf(act),
+  ...{ resource: target.resource, scope, authorizationDetails, jkt: exchange.asked.jkt },
+  lineage: lineageOf(exchange),
+  until: new Date(Math.min(...endsOf(exchange))),
+  isSingleUse: exchange.subject.once !== undefined,
+});
+
+const endsOf = ({ subject, actorToken }: Pick<Exchange, "subject" | "actorToken">): number[] =>
+  [subject.expiresAt, ...(actorToken ? [actorToken.expiresAt] : [])].map((at) => at.getTime());
+
 /** The key it is bound to; with the one it was bound to, where the operator wants to hear of a change. */
 const boundKeys = ({ settings }: Context, { asked: { jkt }, subject: { boundTo } }: Exchange) => ({
   ...(jkt !== undefined && { jkt }),
@@ -86,11 +106,10 @@ const boundKeys = ({ settings }: Context, { asked: { jkt }, subject: { boundTo }
 /** What comes of a token never outlives it, nor the actor token it was made with. */
 export function remainingSeconds(
   now: Date,
-  { subject, actorToken }: Pick<Exchange, "subject" | "actorToken">,
+  exchange: Pick<Exchange, "subject" | "actorToken">,
   ttl: number,
 ): number {
-  const ends = [subject.expiresAt, ...(actorToken ? [actorToken.expiresAt] : [])].map((at) => at.getTime());
-  const seconds = Math.min(ttl, Math.floor((Math.min(...ends) - now.getTime()) / 1000));
+  const seconds = Math.min(ttl, Math.floor((Math.min(...endsOf(exchange)) - now.getTime()) / 1000));
   if (seconds >= 1) return seconds;
   throw new OAuthError("invalid_request", "The subject_token ends within a second. Get a new one.");
 }
@@ -104,7 +123,7 @@ type Hop = { jti: string; issuedAt: Date; ttl: number; policyVersion: string };
 
 async function signReceipt(
   ctx: Context,
-  { subject, actorToken, asked }: Exchange,
+  { subject, actorToken, asked, approval }: Exchange,
   plan: Plan,
   { jti, issuedAt, ttl, policyVersion }: Hop,
 ) {
@@ -122,7 +141,7 @@ async function signReceipt(
     subject: subject.proof,
     actorToken: actorToken?.id,
     policy: policyVersion,
-    approval: subject.approvalId,
+    approval: approval?.id ?? subject.approvalId,
     grant: subject.grantId,
     jkt: asked.jkt,
   });

@@ -1,7 +1,9 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { appendIssuedTokens, type IssuedToken } from "@/lib/services/tokens";
+import { append, withApproval } from "../approved";
 import { once } from "../once";
+import type { Exchange } from "./requested-token";
 import type { SubjectToken } from "./subject-token";
 
 /** Does what an exchange changes; a subject token that is good for one use is used up by it, or refused. */
@@ -21,8 +23,14 @@ export async function commitExchange(
   );
 }
 
-/** Stores the access token of an exchange. */
-export const storeExchanged = (ctx: Context, subject: SubjectToken, issued: IssuedToken): Promise<void> =>
-  subject.once
-    ? commitExchange(ctx, subject, (tx) => appendIssuedTokens(tx.db, tx.now(), [issued]))
-    : ctx.appendIssued(issued);
+/** Stores the access token of an exchange, and uses up the yes that it waited for. */
+export const storeExchanged = (
+  ctx: Context,
+  { subject, approval, address }: Pick<Exchange, "subject" | "approval" | "address">,
+  issued: IssuedToken,
+): Promise<void> =>
+  withApproval(ctx, { approval, jti: issued.row.jti, address }, (tx) =>
+    subject.once
+      ? commitExchange(tx, subject, (within) => appendIssuedTokens(within.db, within.now(), [issued]))
+      : append(tx, issued, approval),
+  );

@@ -26,7 +26,7 @@ export const tokenExchange = defineGrant({
     request_context: z.string().optional(),
   }),
 
-  async handle(ctx, { client, authMethod, params, resources, address, jkt, instanceJkt }) {
+  async handle(ctx, { client, authMethod, params, resources, address, jkt, instanceJkt, approval }) {
     // Whoever acts has to be who they say: knowing a client_id proves nothing.
     if (authMethod === "none") {
       throw new OAuthError("unauthorized_client", "Register a client with a secret to exchange tokens.");
@@ -40,6 +40,7 @@ export const tokenExchange = defineGrant({
     const authorizationDetails = parseAuthorizationDetails(params.authorization_details);
     const asked = { client, audience: params.audience, resources, scope, authorizationDetails, jkt };
     const { request_details: requestDetails, request_context: requestContext } = params;
-    return requested.issue(ctx, { asked, subject, actorToken, requestDetails, requestContext, address });
+    const said = { requestDetails, requestContext, address };
+    return requested.issue(ctx, { asked, subject, actorToken, ...said, approval });
   },
 });

@@ -1,6 +1,7 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { TOKEN_TYPES } from "@/lib/oauth/token-types";
+import type { ActApproval } from "@/lib/services/approvals";
 import type { TokenResponse } from "../grant";
 import { issueAccessToken } from "./access-token";
 import type { ActorToken } from "./actor-token";
@@ -25,6 +26,8 @@ export type Exchange = {
   requestDetails: string | undefined;
   requestContext: string | undefined;
   address: string;
+  /** What a person said yes to: the request waited for it, and goes on. */
+  approval?: ActApproval | undefined;
 };
 
 /** One kind of token: what it is made of, and what decides about it and issues it. */

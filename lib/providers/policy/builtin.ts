@@ -4,7 +4,7 @@ import { sameResource } from "@/lib/oauth/resource";
 import type { Delegation, Denial, PolicyProvider, PolicyRequest } from "./provider";
 
 /** Grows when the rules below change, so that a token tells which ones allowed it. */
-const VERSION = "builtin/3";
+const VERSION = "builtin/4";
 
 type Rule = (request: PolicyRequest, delegation: Delegation) => Denial | undefined;
 
@@ -128,7 +128,8 @@ const RULES: readonly Rule[] = [
 ];
 
 /**
- * Decides from registrations: who may act, how deep, where, with what (product decisions D7, D22).
+ * Decides from registrations: who may act, how deep, where, with what (product decisions D7, D22), and what a person
+ * approves each time; what is refused is nobody's to approve (D12).
  * Tokens without a delegation were judged by the grant that issues them.
  */
 export const builtinPolicy: PolicyProvider = {
@@ -136,8 +137,7 @@ export const builtinPolicy: PolicyProvider = {
     const { delegation } = request;
     const denials = delegation ? RULES.flatMap((rule) => rule(request, delegation) ?? []) : [];
     const [first, ...others] = denials;
-    return first
-      ? { effect: "deny", version: VERSION, denials: [first, ...others] }
-      : { effect: "allow", version: VERSION };
+    if (first) return { effect: "deny", version: VERSION, denials: [first, ...others] };
+    return { effect: request.approval ? "step_up" : "allow", version: VERSION };
   },
 };

@@ -89,6 +89,17 @@ describe("asking the operator's policy service", () => {
     expect(await decide()).toEqual({ effect: "allow", version: "builtin/1 http:2026-11-22" });
   });
 
+  it.each([
+    ["allow", "step_up", "step_up"],
+    ["step_up", "allow", "step_up"],
+    ["step_up", "step_up", "step_up"],
+    ["step_up", "deny", "deny"],
+  ] as const)("registrations say %s, it says %s: %s", async (registered, effect, expected) => {
+    service.answers({ effect });
+    const decision = await decide(request, { effect: registered, version: "builtin/1" });
+    expect(decision.effect).toBe(expected);
+  });
+
   it("says so where the service names no version", async () => {
     expect(await decide()).toEqual({ effect: "allow", version: "builtin/1 http:unversioned" });
   });
@@ -130,7 +141,7 @@ describe("a policy that cannot be asked has allowed nothing", () => {
   });
 
   it.each([
-    ["an effect we cannot follow", { effect: "step_up" }],
+    ["an effect we cannot follow", { effect: "ask" }],
     ["no effect", { reason: "fine" }],
     ["a condition we do not know", { effect: "allow", obligations: ["mask"] }],
     ["a version that is no word", { effect: "allow", version: "a b" }],

@@ -8,7 +8,7 @@ const RETRY_AFTER = 5;
 
 /** Strict: a member we do not know may be a condition, and a condition that is not met is no permission. */
 const Answer = z.strictObject({
-  effect: z.enum(["allow", "deny"]),
+  effect: z.enum(["allow", "deny", "step_up"]),
   reason: reasonText.optional(),
   version: z
     .string()
@@ -25,7 +25,9 @@ export function httpPolicy(service: Service, builtin: PolicyProvider): PolicyPro
 
       const { effect, reason, version: named } = await ask(service, request);
       const version = `${registered.version} http:${named ?? "unversioned"}`;
-      if (effect === "allow") return { effect, version };
+      // It lifts no limit: what the registrations leave to a person stays with one.
+      if (effect === "allow") return { effect: registered.effect, version };
+      if (effect === "step_up") return { effect, version };
       const description =
         reason || "The policy of this server does not allow this token. Ask its operator why.";
       return {
@@ -59,6 +61,7 @@ const toWire = ({ delegation, ...request }: PolicyRequest) => ({
   scope: request.scope,
   audience: request.audience,
   ...(request.authorizationDetails && { authorization_details: request.authorizationDetails }),
+  ...(request.approval && { approval: request.approval }),
   ...(delegation && { delegation: delegationToWire(delegation) }),
 });
 

@@ -14,6 +14,8 @@ export type PolicyRequest = {
   audience: string;
   /** What it would say in detail; absent: nothing. */
   authorizationDetails?: readonly AuthorizationDetail[];
+  /** What of it the registrations want a person to approve each time; absent: nothing. */
+  approval?: { scope: readonly string[]; types: readonly string[] };
   /** What the subject token and the registrations behind it say; absent: no token is exchanged. */
   delegation?: Delegation;
 };
@@ -55,9 +57,10 @@ export type Delegation = {
 /** One reason to refuse, in the words the client is told. */
 export type Denial = { code: ErrorCode; description: string; detail?: ErrorDetail };
 
-/** What a policy says; `version` is kept with the token (issue of proof, not of trust). */
+/** What a policy says; `version` is kept with the token (issue of proof, not of trust). `step_up`: a person decides. */
 export type Decision =
   | { effect: "allow"; version: string }
+  | { effect: "step_up"; version: string }
   | { effect: "deny"; version: string; denials: readonly [Denial, ...Denial[]] };
 
 /** Decides whether a token may be issued. A provider that cannot be asked is a refusal. */

@@ -1,0 +1,104 @@
+import { type Context, inTransaction } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { actDigest } from "@/lib/oauth/act-digest";
+import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
+import type { Decision } from "@/lib/providers/policy/provider";
+import { type ActApproval, consumeApproval } from "@/lib/services/approvals";
+import type { Client } from "@/lib/services/clients";
+import { record } from "@/lib/services/events";
+import { type Issue, requireAllowed } from "@/lib/services/issuing";
+import { appendIssuedTokens, type IssuedToken } from "@/lib/services/tokens";
+
+/** What a token request would come to: what is issued, to the letter, and what a person is told of it. */
+export type Wanted = {
+  /** `user:<id>` or `client:<client_id>`. */
+  subject: string;
+  /** Who acts, the current actor first; empty: the subject itself. */
+  actors: readonly string[];
+  resource: string;
+  scope: readonly string[];
+  authorizationDetails: readonly AuthorizationDetail[] | undefined;
+  jkt: string | undefined;
+  /** The `jti` of every token it descends from, the first one first. */
+  lineage: readonly string[];
+  /** When what it is made of ends: an answer after that is worth nothing. */
+  until?: Date | undefined;
+  /** It is made of something that is good for one use. */
+  isSingleUse: boolean;
+};
+
+/** Thrown by a grant whose token a person has to approve first; the request is kept, and goes on after the yes. */
+export class WaitsForPerson extends Error {
+  override readonly name = "WaitsForPerson";
+
+  constructor(readonly wanted: Wanted) {
+    super("a person has to approve this first");
+  }
+}
+
+type Requester = { client: Client; approval?: ActApproval | undefined };
+
+/** The version of the policy that lets a token be issued, and what the token says of the yes it was issued for. */
+export type Passed = { policyVersion: string } & Pick<Issue, "approvalId" | "approvedDigest">;
+
+/**
+ * Lets a token request go on that the policy allows, or that a person approved: exactly this, and nothing that
+ * registrations, subject token or policy have turned it into since.
+ */
+export function requireApproved({ client, approval }: Requester, wanted: Wanted, decision: Decision): Passed {
+  if (decision.effect === "deny") return { policyVersion: requireAllowed(decision) };
+  if (!approval) {
+    if (decision.effect === "step_up") throw new WaitsForPerson(wanted);
+    return { policyVersion: decision.version };
+  }
+  const { clientId } = client;
+  const { subject, actors, resource, scope, authorizationDetails, jkt } = wanted;
+  const digest = actDigest({ clientId, subject, actors, resource, scope, authorizationDetails, jkt });
+  if (digest !== approval.digest) {
+    throw new OAuthError(
+      "invalid_grant",
+      "What this request comes to is no longer what the person approved. Send the request again.",
+      { reason: "the digest differs" },
+    );
+  }
+  return { policyVersion: decision.version, approvalId: approval.id, approvedDigest: digest };
+}
+
+/** Seconds that a token lives which a person approved (product decision D9). */
+const APPROVED_TTL = 300;
+
+export const approvedTtl = (ttl: number, approval: ActApproval | undefined): number =>
+  approval ? Math.min(ttl, APPROVED_TTL) : ttl;
+
+/** Uses a yes up together with what comes of it, both or neither: of many polls at once one gets the token. */
+export async function withApproval(
+  ctx: Context,
+  { approval, jti, address }: { approval: ActApproval | undefined; jti: string; address: string | undefined },
+  work: (tx: Context) => Promise<void>,
+): Promise<void> {
+  if (!approval) return work(ctx);
+  const { id, clientId, kind, digest } = approval;
+  await inTransaction(ctx, async (tx) => {
+    // Nothing was changed yet that would have to stay.
+    if (!(await consumeApproval(tx, id))) throw alreadyUsed();
+    await record(tx, {
+      type: "approval.consumed",
+      actor: `client:${clientId}`,
+      subject: `approval:${id}`,
+      clientId,
+      data: { kind, digest, jti },
+      address,
+    });
+    await work(tx);
+  });
+}
+
+/** Stores a token; what only appends shares its commit with others, and is no part of a transaction. */
+export const append = (
+  ctx: Context,
+  issued: IssuedToken,
+  approval: ActApproval | undefined,
+): Promise<void> => (approval ? appendIssuedTokens(ctx.db, ctx.now(), [issued]) : ctx.appendIssued(issued));
+
+const alreadyUsed = () =>
+  new OAuthError("invalid_grant", "This approval was used already. Send the request again to ask once more.");

@@ -1,0 +1,22 @@
+import { z } from "zod";
+import { OAuthError } from "@/lib/errors";
+import { GRANT_TYPES } from "@/lib/oauth/token-types";
+import type { GoOn } from "./ciba";
+import { defineGrant } from "./grant";
+import { answeredApproval } from "./poll";
+
+/** Asks how a token request stands that a client let be deferred (draft-ietf-oauth-deferred-token-response-00). */
+export const deferred = (goOn: GoOn) =>
+  defineGrant({
+    grantType: GRANT_TYPES.deferred,
+    isContinuation: true,
+
+    params: z.object({ deferral_code: z.string().min(1) }),
+
+    async handle(ctx, request) {
+      const handle = { name: "deferral_code", value: request.params.deferral_code } as const;
+      const approval = await answeredApproval(ctx, request, handle);
+      if (approval.kind === "issuance") return goOn(ctx, request, approval);
+      throw new OAuthError("invalid_grant", "This request was not deferred. Poll with its auth_req_id.");
+    },
+  });

@@ -1,0 +1,139 @@
+import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { isPlainText } from "@/lib/oauth/display-text";
+import { formatScope } from "@/lib/oauth/scope";
+import { deriveKey, open, seal } from "@/lib/secret-key";
+import { requestAct } from "@/lib/services/acts";
+import { handleOf } from "@/lib/services/approval-handles";
+import { rulingOf } from "@/lib/services/approval-rules";
+import type { ActApproval } from "@/lib/services/approvals";
+import { chainLinksOf } from "@/lib/services/chain-links";
+import type { Wanted } from "./approved";
+import type { TokenRequest, TokenResponse } from "./grant";
+
+type Params = Record<string, string>;
+type Request = TokenRequest<Params>;
+
+/** What of a token request is kept while it waits; the client authenticates anew when it goes on. */
+export type PausedRequest = Pick<Request, "params" | "resources" | "authMethod" | "instanceJkt">;
+
+const CREDENTIALS = ["client_secret", "client_assertion", "client_assertion_type"];
+
+/**
+ * Asks people about a token request that has to wait, and says how it goes on: by polling with `auth_req_id` (CIBA Core
+ * §10.1), which is the way for whoever did not choose; by `deferral_code` for a client that opted in
+ * (draft-ietf-oauth-deferred-token-response-00: no others are deferred); or at once with what nobody has to approve.
+ */
+export async function pause(
+  ctx: Context,
+  request: Request,
+  wanted: Wanted,
+  goOn: (narrower: Request) => Promise<TokenResponse>,
+): Promise<TokenResponse> {
+  const mode = completionMode(request);
+  const narrower = mode === "narrowed" ? await narrowed(ctx, request, wanted) : undefined;
+  const approval = await ask(ctx, request, wanted);
+  const pending = { ...timesOf(ctx, approval), binding_code: approval.bindingCode };
+  if (mode === "deferred") {
+    throw new OAuthError("authorization_pending", "A person has to approve this. Poll with deferral_code.", {
+      members: { deferral_code: handleOf(ctx, approval.id, "deferral_code"), ...pending },
+    });
+  }
+  const handle = { auth_req_id: handleOf(ctx, approval.id, "auth_req_id"), ...pending };
+  if (narrower) {
+    const response = await goOn(narrower);
+    return { ...response, pending_authorization: { ...handle, scope: formatScope(wanted.scope) } };
+  }
+  throw new OAuthError(
+    "interaction_required",
+    "A person has to approve this. Poll with grant_type=urn:openid:params:grant-type:ciba and this auth_req_id.",
+    {
+      detail: "approval_required",
+      members: {
+        ...handle,
+        approval_url: `${ctx.settings.serverUrl}/approve/${approval.id}`,
+        stepup_id: approval.id,
+      },
+    },
+  );
+}
+
+type Mode = "deferred" | "narrowed" | undefined;
+
+function completionMode({ params, authMethod, jkt }: Request): Mode {
+  const { completion_mode: mode } = params;
+  if (!mode) return undefined;
+  if (mode !== "deferred" && mode !== "narrowed")
+    throw new OAuthError(
+      "invalid_request",
+      "Send completion_mode=deferred or completion_mode=narrowed, or none.",
+    );
+  // "public clients MUST use DPoP"
+  if (authMethod === "none" && jkt === undefined)
+    throw new OAuthError("invalid_dpop_proof", "Send a DPoP proof: a deferred response is bound to its key.");
+  return mode;
+}
+
+/**
+ * The same request without what has to be approved; undefined: nothing would be left, or what it is made of would be
+ * used up by it.
+ */
+async function narrowed(
+  ctx: Context,
+  request: Request,
+  { resource, scope, authorizationDetails, isSingleUse }: Wanted,
+): Promise<Request | undefined> {
+  const ruling = await rulingOf(ctx, { resource, scope, authorizationDetails });
+  const left = scope.filter((name) => !ruling.scope.includes(name));
+  const isPossible = !isSingleUse && ruling.types.length === 0 && ruling.scope.length > 0 && left.length > 0;
+  return isPossible ? { ...request, params: { ...request.params, scope: formatScope(left) } } : undefined;
+}
+
+/** Asks once for the same thing, however often the request comes while it waits. */
+async function ask(ctx: Context, request: Request, wanted: Wanted): Promise<ActApproval> {
+  const { client, address, params, resources, authMethod, instanceJkt } = request;
+  const { subject, actors, resource, scope, authorizationDetails, jkt, lineage, until } = wanted;
+  const requester = { clientId: client.clientId, name: client.name, scope };
+  const kept = Object.entries(params).filter(([name]) => !CREDENTIALS.includes(name));
+  const paused: PausedRequest = { params: Object.fromEntries(kept), resources, authMethod, instanceJkt };
+  return requestAct(ctx, {
+    kind: "issuance",
+    client,
+    isSameAsked: true,
+    until,
+    sealedRequest: await seal(keyOf(ctx), JSON.stringify(paused)),
+    act: {
+      ...{ subject, actors: [...actors], resource, scope: [...scope], authorizationDetails, jkt },
+      chain: await chainLinksOf(ctx, { subject, lineage, requester }),
+      said: { reason: bindingMessage(params.binding_message) },
+      address,
+    },
+  });
+}
+
+const keyOf = ({ settings }: Context) => deriveKey(settings.secretKey, "paused-request");
+
+/** Characters of the message that a page and a small device show (CIBA Core §7.1). */
+const MAX_BINDING_MESSAGE = 200;
+
+/** What the client wants the person to read; nobody verified it. */
+export function bindingMessage(message: string | undefined): string | undefined {
+  if (!message) return undefined;
+  if (message.length <= MAX_BINDING_MESSAGE && isPlainText(message)) return message;
+  throw new OAuthError(
+    "invalid_binding_message",
+    `Send binding_message as plain text of at most ${MAX_BINDING_MESSAGE} characters.`,
+  );
+}
+
+/** When a question ends, and how often it may be asked about (CIBA Core §7.3). */
+export const timesOf = ({ now }: Context, { expiresAt, interval }: ActApproval) => ({
+  expires_in: Math.max(1, Math.floor((expiresAt.getTime() - now().getTime()) / 1000)),
+  interval,
+});
+
+/** The token request that waited for this approval. */
+export async function pausedRequest(ctx: Context, { sealedRequest }: ActApproval): Promise<PausedRequest> {
+  if (sealedRequest === null) throw new Error("an issuance keeps its request until it is used");
+  return JSON.parse(await open(keyOf(ctx), sealedRequest)) as PausedRequest;
+}

@@ -1,0 +1,61 @@
+import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { errorDescription } from "@/lib/oauth/error-description";
+import { readHandle } from "@/lib/services/approval-handles";
+import { pollApproval } from "@/lib/services/approval-polls";
+import type { ActApproval } from "@/lib/services/approvals";
+import { openQuestion } from "@/lib/services/clarifications";
+import type { TokenRequest } from "./grant";
+
+type Handle = { name: "auth_req_id" | "deferral_code"; value: string };
+
+/** The approval that a client polls for, once a person said yes; throws how it stands until then (CIBA Core §11). */
+export async function answeredApproval(
+  ctx: Context,
+  { client, jkt, wait }: TokenRequest<unknown>,
+  { name, value }: Handle,
+): Promise<ActApproval> {
+  const id = readHandle(ctx, value, name);
+  if (id === undefined) throw unknown(name);
+  const poll = await pollApproval(ctx, { id, clientId: client.clientId, jkt, wait });
+  switch (poll.status) {
+    case "approved":
+      return poll.approval;
+    case "unknown":
+      throw unknown(name);
+    case "another_key":
+      throw jkt === undefined
+        ? new OAuthError("invalid_dpop_proof", `Send a DPoP proof: this ${name} is bound to a key.`)
+        : new OAuthError("invalid_grant", `This ${name} is bound to another key than the DPoP proof's.`);
+    case "pending":
+      throw await pending(ctx, id);
+    case "too_fast":
+      throw new OAuthError("slow_down", `Wait ${poll.interval} seconds between two polls.`, {
+        members: { interval: poll.interval },
+      });
+    case "denied":
+      throw refused(poll.reason ? `The person refused: ${poll.reason}` : "The person refused.");
+    case "cancelled":
+      throw refused("The request was taken back, or its client was stopped.");
+    case "expired":
+      throw new OAuthError("expired_token", "Nobody answered in time, or the answer was not used in time.");
+  }
+}
+
+/** What the person wants to know first goes to the client with the answer to its poll. */
+async function pending(ctx: Context, id: string): Promise<OAuthError> {
+  const question = await openQuestion(ctx, id);
+  return new OAuthError("authorization_pending", "The person has not answered yet. Poll again later.", {
+    members: { ...(question && { clarification: question }) },
+  });
+}
+
+const unknown = (name: Handle["name"]) =>
+  new OAuthError(
+    "invalid_grant",
+    `The ${name} is unknown, used or not this client's. Send the request again.`,
+  );
+
+/** "access_denied" is a 400 at this endpoint (RFC 8628 §3.5, CIBA Core §11). */
+const refused = (sentence: string) =>
+  new OAuthError("access_denied", errorDescription(sentence), { status: 400 });

@@ -1,0 +1,55 @@
+import type { Role } from "@/db/schema/resources";
+import type { Context } from "@/lib/context";
+import { OAuthError } from "@/lib/errors";
+import { isIdentityScope } from "@/lib/oauth/identity-scope";
+import { unionScope } from "@/lib/oauth/scope";
+import type { Client } from "./clients";
+import { verifyIdToken } from "./id-tokens";
+import { identityAskedFor } from "./identity";
+import { findActivePerson } from "./named-people";
+import { grantableScope, meantScope, requestedScope, resolveTarget } from "./targets";
+import type { User } from "./users";
+
+type Hints = {
+  login_hint?: string | undefined;
+  id_token_hint?: string | undefined;
+  login_hint_token?: string | undefined;
+};
+
+/** The person whom a client names, in exactly one way (CIBA Core §7.1). */
+export async function personHinted(ctx: Context, client: Client, hints: Hints): Promise<User> {
+  const { login_hint: login, id_token_hint: idToken, login_hint_token: token } = hints;
+  if ([login, idToken, token].filter(Boolean).length !== 1)
+    throw new OAuthError("invalid_request", "Name the person by one of login_hint and id_token_hint.");
+  if (token)
+    throw new OAuthError("invalid_request", "login_hint_token is not supported. Send login_hint instead.");
+  if (idToken) return (await verifyIdToken(ctx, idToken, client.clientId)).user;
+  const person = await findActivePerson(ctx, login ?? "");
+  if (person) return person;
+  throw new OAuthError(
+    "unknown_user_id",
+    "Nobody here is called by this login_hint. Send an e-mail address or user id.",
+  );
+}
+
+type Asking = {
+  client: Client;
+  resource: string | undefined;
+  asked: readonly string[];
+  role: Role;
+};
+
+/** What a person may give a client of what it asks for, as at the authorization endpoint; `openid` may stand alone. */
+export async function cibaScope(
+  ctx: Context,
+  { client, resource, asked, role }: Asking,
+): Promise<readonly string[]> {
+  const target = await resolveTarget(ctx, client, resource);
+  const identity = await identityAskedFor(ctx, client, { resource: target.resource, scope: asked });
+  const grantable = grantableScope(ctx, { client, target, asked, role });
+  const meant = meantScope(grantable, asked).filter(
+    (name) => !isIdentityScope(name) || grantable.includes(name),
+  );
+  const scope = meant.length > 0 ? requestedScope(grantable, meant) : [];
+  return unionScope(scope, identity);
+}
