@@ -34,6 +34,9 @@ export function Frame({ issuerHost, person, switchAccount, children }: FrameProp
       <footer className="colophon">
         <ul>
           <li>
+            <a href="/inbox">Inbox</a>
+          </li>
+          <li>
             <a href="/me">My agents</a>
           </li>
           <li>

@@ -4,6 +4,7 @@ import { distance, Moment } from "@/components/moment";
 import { NotifyBrowser } from "@/components/notify-browser";
 import { Passkeys, type PasskeysView } from "@/components/passkeys";
 import { type Scope, ScopeChoices, TechnicalNames } from "@/components/scopes";
+import { StandingApprovals, type StandingView } from "@/components/standing-approvals";
 import { type Verification, VerificationLine } from "@/components/verification";
 
 /** What one app may do for the person until they stop it. */
@@ -49,6 +50,8 @@ export type MyAgentsView = {
   grants: readonly GrantView[];
   sessions: readonly SessionView[];
   stopped: readonly StoppedView[];
+  /** What agents may do without asking each time. */
+  standing: readonly StandingView[];
   passkeys: PasskeysView;
   /** Whether this browser tells the person when they are asked, and what it needs to. */
   notify: { applicationServerKey: string; subscribed: boolean };
@@ -73,9 +76,13 @@ export function MyAgents(view: MyAgentsView) {
       ) : (
         <p>Each app below acts in your name until you stop it.</p>
       )}
+      <p>
+        <a href="/inbox">See what waits for your answer</a>
+      </p>
       {view.grants.map((grant) => (
         <Grant key={grant.id} grant={grant} view={view} />
       ))}
+      {view.standing.length > 0 && <StandingApprovals csrf={view.csrf} now={view.now} all={view.standing} />}
       <Passkeys view={view.passkeys} />
       <NotifyBrowser {...view.notify} />
       <Sessions view={view} />

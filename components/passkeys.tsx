@@ -40,8 +40,8 @@ export function Passkeys({ view }: { view: PasskeysView }) {
     <section className="section" id="passkeys">
       <h2>Passkeys</h2>
       <p>
-        A passkey signs exactly what a page shows you, with your fingerprint, face or PIN. Approvals of high
-        risk will ask for one. Until they are here, you can add one and try it.
+        A passkey signs exactly what a page shows you, with your fingerprint, face or PIN. Once you have one,
+        approving something of high risk asks for it.
       </p>
       {hasDomain && (
         <noscript>

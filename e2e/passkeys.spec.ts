@@ -45,7 +45,7 @@ const told = (page: Page): Locator => page.getByRole("status");
 async function add(page: Page, name: string) {
   await nameField(page).fill(name);
   await addButton(page).click();
-  await expect(told(page)).toHaveText("Added. You can try it now.");
+  await expect(told(page)).toHaveText("Added. It confirms approvals of high risk from now on.");
 }
 
 async function removeAll(page: Page) {
@@ -75,7 +75,7 @@ test("Ada adds a passkey, tries it and removes it, with the keyboard alone", asy
   await page.keyboard.press("ControlOrMeta+A");
   await page.keyboard.type("Ada's laptop");
   await page.keyboard.press("Enter");
-  await expect(told(page)).toHaveText("Added. You can try it now.");
+  await expect(told(page)).toHaveText("Added. It confirms approvals of high risk from now on.");
   expect(await authenticator.credentials()).toBe(1);
   await expect(listed(page)).toContainText(["Ada's laptop"]);
   await expect(listed(page)).toContainText(["Never used"]);

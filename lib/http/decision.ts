@@ -1,14 +1,16 @@
-import { z } from "zod";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { remainingDetails } from "@/lib/oauth/details-terms";
 import { redirectKind } from "@/lib/oauth/redirect-uri";
-import { type Consent, findApproval } from "@/lib/services/approvals";
+import { type Consent, findApproval, isAskedByAgent } from "@/lib/services/approvals";
 import { type DecisionOutcome, decideConsent, openConsent } from "@/lib/services/consents";
 import { findStandingGrant } from "@/lib/services/grants";
 import { withoutStrays } from "@/lib/services/identity";
 import type { SignedIn } from "@/lib/services/sessions";
 import { detailsTermsAt, scopeOfRole } from "@/lib/services/targets";
+import { answerActForm } from "./act-form";
+import { ConsentDecisionBody } from "./approval-schemas";
+import { answerActAsJson } from "./approvals";
 import { codeRedirect, errorRedirect } from "./authorize";
 import type { Call } from "./call";
 import { answerDevice } from "./device-decision";
@@ -26,11 +28,13 @@ export async function decisionEndpoint(ctx: Context, call: Call): Promise<Respon
   const page = `/approve/${encodeURIComponent(id)}`;
   const form = await readPersonForm(ctx, call, decisionPurpose(id));
   if (!form) return seeOther(loginPath(page));
+  const asked = await findApproval(ctx, id);
+  if (asked && isAskedByAgent(asked)) return answerActForm(ctx, call, form, asked);
   const { fields, by, browser } = form;
   const decision = fields.get("decision");
   if (decision !== "allow" && decision !== "deny")
     throw new OAuthError("invalid_request", "Answer with one of the two buttons.");
-  if ((await findApproval(ctx, id))?.kind === "device") return answerDevice(ctx, call, { ...form, id });
+  if (asked?.kind === "device") return answerDevice(ctx, call, { ...form, id });
   const view = await openConsent(ctx, { id, userId: by.user.id, browser });
   if (view.state === "not_yours" || view.state === "unknown") throw notYours();
   if (view.state !== "open") return seeOther(page);
@@ -101,22 +105,15 @@ function sendBack({ settings }: Context, { client, request }: Consent, location:
   return returnPage({ issuerHost: new URL(settings.serverUrl).host, app: client.name, url: location, kind });
 }
 
-/** The answer of a person to one approval. */
-export const DecisionBody = z.strictObject({
-  decision: z.enum(["allow", "deny"]),
-  scope: z.array(z.string().max(200)).max(100).optional(),
-  authorization_details: z
-    .array(z.int().nonnegative())
-    .max(20)
-    .optional()
-    .describe("The allowed ones of the request, by their place in it, from 0; absent: all"),
-});
-
 /** `POST /approvals/{id}/decision`: the same answer as JSON, by the person's own session (product decision D2). */
 export async function decisionApiEndpoint(ctx: Context, call: Call): Promise<Response> {
-  const by = await requirePerson(ctx, call);
-  const body = await readJsonAs(call.request, DecisionBody);
   const id = call.params.id ?? "";
+  const asked = await findApproval(ctx, id);
+  // A token answers agents only: what an app asks belongs to the browser that it was asked in.
+  const sendsToken = call.request.headers.has("authorization");
+  if (sendsToken || (asked && isAskedByAgent(asked))) return answerActAsJson(ctx, call);
+  const by = await requirePerson(ctx, call);
+  const body = await readJsonAs(call.request, ConsentDecisionBody);
   const { browser } = browserOfCall(ctx, call);
   const view = await openConsent(ctx, { id, userId: by.user.id, browser });
   if (view.state === "expired")

@@ -4,6 +4,7 @@ import { releaseApprovals } from "@/lib/services/approvals";
 import { narrowGrant, stopGrant } from "@/lib/services/grants";
 import { unsubscribeBrowser } from "@/lib/services/push-subscriptions";
 import { endSession } from "@/lib/services/sessions";
+import { stopStandingApproval } from "@/lib/services/standing-approvals";
 import type { Call } from "./call";
 import { bindingOf, sessionCookieName, setCookie } from "./cookies";
 import { checkCsrf, isSameOrigin } from "./csrf";
@@ -32,6 +33,12 @@ export const narrowGrantEndpoint = onMe((ctx, { params }, { by, fields }) =>
     () => "narrowed",
   ),
 );
+
+/** `POST /me/standing-approvals/{id}/stop`: from now on the person is asked each time again. */
+export const stopStandingEndpoint = onMe(async (ctx, { params, address }, { by }) => {
+  const stopped = await stopStandingApproval(ctx, { id: params.id ?? "", userId: by.user.id, address });
+  return stopped ? "asked-again" : "already-stopped";
+});
 
 /** `POST /me/sessions/{id}/stop`: the person signs another browser out. */
 export const stopSessionEndpoint = onMe((ctx, { params }, { by }) =>

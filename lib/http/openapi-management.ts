@@ -121,4 +121,19 @@ export const managementOperations: Readonly<Record<string, Operation>> = {
       "unsupported_media_type",
     ],
   },
+  "PATCH /users/{id}": {
+    ...management,
+    summary: "Give a person another role or other groups",
+    json: "UserPatch",
+    answers: { 200: "User" },
+    errors: [
+      "invalid_request",
+      "invalid_token",
+      "forbidden",
+      "not_found",
+      "conflict",
+      "validation_failed",
+      "unsupported_media_type",
+    ],
+  },
 };

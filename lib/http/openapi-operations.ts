@@ -1,5 +1,6 @@
 import type { ErrorCode } from "@/lib/errors";
 import { agentOperations } from "./openapi-agents";
+import { approvalOperations } from "./openapi-approvals";
 import { cibaOperations, POLL_ERRORS } from "./openapi-ciba";
 import { deviceOperations } from "./openapi-device";
 import { killSwitchOperations } from "./openapi-kill-switch";
@@ -199,22 +200,6 @@ export const operations: Readonly<Record<string, Operation>> = {
     errors: ["invalid_request", "forbidden"],
     security: "session",
   },
-  "POST /approvals/{id}/decision": {
-    summary: "Allow or deny, as JSON",
-    tag: "Authorization",
-    json: "Decision",
-    answers: { 200: "Decided" },
-    errors: [
-      "invalid_request",
-      "invalid_token",
-      "forbidden",
-      "not_found",
-      "conflict",
-      "validation_failed",
-      "unsupported_media_type",
-    ],
-    security: "session",
-  },
   "POST /token": token,
   "POST /register": register,
   "GET /register/{client_id}": { ...registration, summary: "What a client registered" },
@@ -259,6 +244,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   ...deviceOperations,
   ...managementOperations,
   ...agentOperations,
+  ...approvalOperations,
   ...trustedIssuerOperations,
   ...killSwitchOperations,
   ...notificationOperations,
@@ -267,6 +253,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   ...tokenOperations,
   "POST /me/grants/{id}/stop": { ...account, summary: "Stop an app" },
   "POST /me/grants/{id}/narrow": { ...account, form: "NarrowForm", summary: "Leave an app less" },
+  "POST /me/standing-approvals/{id}/stop": { ...account, summary: "Be asked each time again" },
   "POST /me/sessions/{id}/stop": { ...account, summary: "Sign another browser out" },
   ...cibaOperations,
   ...passkeyOperations,

@@ -5,8 +5,8 @@ import { RegistrationRequest } from "@/lib/oauth/client-metadata";
 import { DecisionRecords } from "@/lib/oauth/decision-record";
 import { BackchannelRequest } from "./bc-authorize";
 import { ClientPatch, Operators } from "./clients";
-import { DecisionBody } from "./decision";
 import { agentAnswers, agentRequests } from "./openapi-agents";
+import { approvalAnswers, approvalRequests } from "./openapi-approvals";
 import { cibaAnswers } from "./openapi-ciba";
 import { deviceAnswers, deviceRequests } from "./openapi-device";
 import { killSwitchAnswers, killSwitchRequests } from "./openapi-kill-switch";
@@ -18,7 +18,7 @@ import { SecretRotation } from "./secret-rotation";
 import { TokenCheck } from "./token-check";
 import { TokenToInspect } from "./token-inspect";
 import { NewTrustedIssuer, TrustedIssuerPatch } from "./trusted-issuers";
-import { NewUser } from "./users";
+import { NewUser, UserPatch } from "./users";
 
 const codes = Object.keys(ERRORS) as ErrorCode[];
 const instant = z.iso.datetime();
@@ -126,7 +126,8 @@ export const requestSchemas = {
   NewTrustedIssuer,
   TrustedIssuerPatch,
   NewUser,
-  Decision: DecisionBody,
+  UserPatch,
+  ...approvalRequests,
   ...agentRequests,
   ...deviceRequests,
   ...killSwitchRequests,
@@ -137,7 +138,10 @@ export const requestSchemas = {
   TokenToInspect,
   ConsentForm: z.object({
     csrf,
-    decision: z.enum(["allow", "deny"]),
+    decision: z.enum(["allow", "approve", "deny", "stop", "ask"]),
+    question: z.string().optional().describe("To the agent, before anything is decided"),
+    reason: z.string().optional().describe("Why not, to an agent"),
+    number: z.string().optional().describe("What the agent shows, where the page asks for it"),
     scope: z.array(z.string()).optional().describe("The permissions that were left ticked"),
     keep: z.literal("long").optional().describe("Of a device: that it stays connected for long"),
     detail: z
@@ -231,12 +235,8 @@ export const answerSchemas = {
   TrustedIssuers: list(TrustedIssuer),
   User,
   Users: list(User),
-  Decided: z.object({
-    id: z.string(),
-    status: z.enum(["approved", "denied"]),
-    redirect_to: z.string().describe("Where the app waits for the answer"),
-  }),
   ...agentAnswers,
+  ...approvalAnswers,
   ...deviceAnswers,
   ...killSwitchAnswers,
   ...cibaAnswers,

@@ -76,13 +76,13 @@ export const stepUpOperations: Readonly<Record<string, Operation>> = {
     also: [...agent.also, "RFC 7240 §4.3"],
     summary: "How a step-up stands; for its agent with the token, once",
     answers: { 200: "StepUp" },
-    errors: [...AGENT_ERRORS, "access_denied", "not_found"],
+    errors: [...AGENT_ERRORS, "access_denied", "invalid_target", "not_found"],
   },
   "DELETE /stepup/{id}": {
     ...agent,
     summary: "Withdraw a step-up that waits",
     answers: { 200: "StepUp" },
-    errors: [...AGENT_ERRORS, "not_found", "conflict"],
+    errors: [...AGENT_ERRORS, "invalid_target", "not_found", "conflict"],
   },
   "POST /stepup/{id}/answers": {
     ...agent,
@@ -92,6 +92,7 @@ export const stepUpOperations: Readonly<Record<string, Operation>> = {
     errors: [
       "invalid_request",
       ...AGENT_ERRORS,
+      "invalid_target",
       "not_found",
       "conflict",
       "validation_failed",

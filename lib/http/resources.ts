@@ -7,6 +7,7 @@ import { isPlainText } from "@/lib/oauth/display-text";
 import { isScopeToken } from "@/lib/oauth/scope";
 import { findClient } from "@/lib/services/clients";
 import { createResource, listResources, type Resource, updateResource } from "@/lib/services/resources";
+import { approvalRule, refuseBadRules, ruleFromWire, ruleToWire } from "./approval-rule-schema";
 import type { Call } from "./call";
 import { json, readJsonAs } from "./json";
 import { requireOperator } from "./operator";
@@ -15,6 +16,7 @@ const words = (max: number) => z.string().trim().min(1).max(max).refine(isPlainT
 
 /** A scope in the words people will read on the consent page. */
 const Scope = z.strictObject({
+  ...approvalRule,
   name: z.string().max(200).refine(isScopeToken, "must be a scope name: no spaces, quotes or backslashes"),
   description: words(200).describe("What it allows, as a sentence a person understands"),
   risk: z.enum(["low", "medium", "high"]).default("medium"),
@@ -24,6 +26,7 @@ const Scope = z.strictObject({
 /** A type of authorization details (RFC 9396 §2); what its schema may be is said in lib/oauth/detail-schema.ts. */
 const DetailsType = z
   .strictObject({
+    ...approvalRule,
     type: z.string().refine(isDetailsType, "must be a name or URI: no spaces, quotes or backslashes"),
     words: words(200).describe(
       "What one of them allows, as a sentence with {member} for its values: Pay up to {amount.value} {amount.currency} to {creditor}",
@@ -89,9 +92,10 @@ export async function createResourceEndpoint(ctx: Context, call: Call): Promise<
     ...rest
   } = await readJsonAs(call.request, NewResource);
   await refuseUnknownClients(ctx, introspectionClients);
+  await refuseBadRules(ctx, { scopes, authorization_details_types: authorizationDetailsTypes });
   const input = {
     ...{ ...rest, scopes: scopes.map(fromWire), introspectionClients, dpopBoundAccessTokensRequired },
-    authorizationDetailsTypes,
+    authorizationDetailsTypes: authorizationDetailsTypes.map(ruleFromWire),
   };
   const resource = await createResource(ctx, input, actor);
   return json(toWire(resource), {
@@ -111,9 +115,10 @@ export async function updateResourceEndpoint(ctx: Context, call: Call): Promise<
     ...rest
   } = await readJsonAs(call.request, ResourcePatch);
   await refuseUnknownClients(ctx, introspectionClients ?? []);
+  await refuseBadRules(ctx, { scopes, authorization_details_types: authorizationDetailsTypes });
   const changes = {
     ...{ ...rest, scopes: scopes?.map(fromWire), introspectionClients, dpopBoundAccessTokensRequired },
-    authorizationDetailsTypes,
+    authorizationDetailsTypes: authorizationDetailsTypes?.map(ruleFromWire),
   };
   return json(toWire(await updateResource(ctx, call.params.id ?? "", changes, actor)));
 }
@@ -137,7 +142,7 @@ export async function listResourcesEndpoint(ctx: Context, call: Call): Promise<R
 }
 
 const fromWire = ({ minimum_role: minimumRole, ...scope }: z.output<typeof Scope>) => ({
-  ...scope,
+  ...ruleFromWire(scope),
   minimumRole,
 });
 
@@ -147,11 +152,11 @@ const toWire = ({ scopes, introspectionClients, dpopBoundAccessTokensRequired, .
   name: row.name,
   aliases: row.aliases,
   scopes: scopes.map(({ minimumRole, operatorOnly: _, ...scope }) => ({
-    ...scope,
+    ...ruleToWire(scope),
     ...(minimumRole ? { minimum_role: minimumRole } : {}),
   })),
   introspection_clients: introspectionClients,
-  authorization_details_types: row.authorizationDetailsTypes,
+  authorization_details_types: row.authorizationDetailsTypes.map(ruleToWire),
   ...(dpopBoundAccessTokensRequired && { dpop_bound_access_tokens_required: true }),
   created_at: row.createdAt.toISOString(),
 });

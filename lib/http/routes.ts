@@ -7,11 +7,11 @@ import {
   reactivateAgentEndpoint,
   updateAgentEndpoint,
 } from "./agents";
+import { approvalRoutes } from "./approval-routes";
 import { challengeEndpoint } from "./attestation-challenge";
 import { authorizeEndpoint, resumeEndpoint } from "./authorize";
 import { backchannelEndpoint } from "./bc-authorize";
 import type { Peer, Route } from "./call";
-import { answerQuestionEndpoint, askQuestionEndpoint } from "./clarifications";
 import {
   deleteRegistrationEndpoint,
   readRegistrationEndpoint,
@@ -23,15 +23,19 @@ import {
   listClientsEndpoint,
   updateClientEndpoint,
 } from "./clients";
-import { decisionApiEndpoint, decisionEndpoint } from "./decision";
-import { decisionRecordsEndpoint } from "./decision-records";
 import { deviceRoutes } from "./device-routes";
 import { answerRoute } from "./endpoint";
 import { healthEndpoint, readyEndpoint } from "./health";
 import { introspectEndpoint } from "./introspect";
 import { previewEndpoint, stopEndpoint } from "./kill-switch";
 import { mcpEndpoint } from "./mcp";
-import { logoutEndpoint, narrowGrantEndpoint, stopGrantEndpoint, stopSessionEndpoint } from "./my-agents";
+import {
+  logoutEndpoint,
+  narrowGrantEndpoint,
+  stopGrantEndpoint,
+  stopSessionEndpoint,
+  stopStandingEndpoint,
+} from "./my-agents";
 import { getNotificationEndpoint, testNotificationEndpoint } from "./notifications";
 import { openApiEndpoint } from "./openapi";
 import { parEndpoint } from "./par";
@@ -51,8 +55,6 @@ import { revocationsEndpoint } from "./revocations";
 import { revokeEndpoint } from "./revoke";
 import { rotateAgentSecretEndpoint, rotateClientSecretEndpoint } from "./secret-rotation";
 import { signInLinkEndpoint } from "./sign-in-link";
-import { getStepUpEndpoint, requestStepUpEndpoint, withdrawStepUpEndpoint } from "./step-up";
-import { approveStepUpEndpoint, denyStepUpEndpoint } from "./step-up-decisions";
 import { tokenEndpoint } from "./token";
 import { tokenCheckEndpoint } from "./token-check";
 import { inspectEndpoint, inspectQueryEndpoint } from "./token-inspect";
@@ -63,7 +65,7 @@ import {
   updateTrustedIssuerEndpoint,
 } from "./trusted-issuers";
 import { userinfoEndpoint } from "./userinfo";
-import { createUserEndpoint, listUsersEndpoint } from "./users";
+import { createUserEndpoint, listUsersEndpoint, updateUserEndpoint } from "./users";
 import { jwksEndpoint, protectedResourceEndpoint, serverMetadataEndpoint } from "./well-known";
 
 const machine = { cors: true, errors: "oauth" } as const;
@@ -118,13 +120,6 @@ const challenge = {
   methods: { POST: challengeEndpoint },
   sameHeaders: ["cache-control", "dpop-nonce"],
 } as const;
-/** Agents look often, and many of them from one address. */
-const stepUp = {
-  cors: false,
-  errors: "problem",
-  bucket: "resource",
-  sameHeaders: ["cache-control", "www-authenticate"],
-} as const;
 const metadata = { ...discovery, methods: { GET: serverMetadataEndpoint } };
 
 /**
@@ -134,15 +129,7 @@ const metadata = { ...discovery, methods: { GET: serverMetadataEndpoint } };
 export const routes: readonly Route[] = [
   { path: "/authorize", ...authorize },
   { path: "/authorize/{id}", ...person, methods: { GET: resumeEndpoint } },
-  { path: "/approve/{id}/decision", ...person, methods: { POST: decisionEndpoint } },
-  { path: "/approvals/{id}/decisions", ...management, methods: { GET: decisionRecordsEndpoint } },
-  { path: "/approvals/{id}/decision", ...management, methods: { POST: decisionApiEndpoint } },
-  { path: "/approvals/{id}/questions", ...management, methods: { POST: askQuestionEndpoint } },
-  { path: "/stepup", ...stepUp, methods: { POST: requestStepUpEndpoint } },
-  { path: "/stepup/{id}", ...stepUp, methods: { GET: getStepUpEndpoint, DELETE: withdrawStepUpEndpoint } },
-  { path: "/stepup/{id}/answers", ...stepUp, methods: { POST: answerQuestionEndpoint } },
-  { path: "/stepup/{id}/approve", ...management, methods: { POST: approveStepUpEndpoint } },
-  { path: "/stepup/{id}/deny", ...management, methods: { POST: denyStepUpEndpoint } },
+  ...approvalRoutes,
   { path: "/token", ...token },
   { path: "/token/check", ...tokenJson, methods: { POST: tokenCheckEndpoint } },
   { path: "/tokens/inspect", ...tokenJson, methods: { GET: inspectQueryEndpoint, POST: inspectEndpoint } },
@@ -224,6 +211,7 @@ export const routes: readonly Route[] = [
     methods: { PATCH: updateTrustedIssuerEndpoint, DELETE: removeTrustedIssuerEndpoint },
   },
   { path: "/users", ...management, methods: { GET: listUsersEndpoint, POST: createUserEndpoint } },
+  { path: "/users/{id}", ...management, methods: { PATCH: updateUserEndpoint } },
   { path: "/kill-switch", ...management, methods: { GET: previewEndpoint, POST: stopEndpoint } },
   { path: "/notifications/test", ...management, methods: { POST: testNotificationEndpoint } },
   { path: "/notifications/{id}", ...management, methods: { GET: getNotificationEndpoint } },
@@ -234,6 +222,7 @@ export const routes: readonly Route[] = [
   },
   { path: "/me/grants/{id}/stop", ...person, methods: { POST: stopGrantEndpoint } },
   { path: "/me/grants/{id}/narrow", ...person, methods: { POST: narrowGrantEndpoint } },
+  { path: "/me/standing-approvals/{id}/stop", ...person, methods: { POST: stopStandingEndpoint } },
   { path: "/me/sessions/{id}/stop", ...person, methods: { POST: stopSessionEndpoint } },
   { path: "/me/passkeys/options", ...personJson, methods: { POST: passkeyOptionsEndpoint } },
   { path: "/me/passkeys", ...personJson, methods: { POST: addPasskeyEndpoint } },

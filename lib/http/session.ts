@@ -23,7 +23,7 @@ export const browserOfCall = (ctx: Context, { request }: Call) =>
 export const loginPath = (continueTo: string): string => `/login?continue=${encodeURIComponent(continueTo)}`;
 
 /** Where a sign-in may lead: to the person's own pages, or back to the question that waits for them. */
-const CONTINUATIONS = /^\/(?:me|device(?:\?user_code=[A-Z-]{9})?|(?:authorize|approve)\/[\w-]{1,64})?$/;
+const CONTINUATIONS = /^\/(?:me|inbox|device(?:\?user_code=[A-Z-]{9})?|(?:authorize|approve)\/[\w-]{1,64})?$/;
 
 /** A page of this server that a sign-in may lead to; every other address is none. */
 export const localPath = (value: string | null | undefined): string | undefined =>

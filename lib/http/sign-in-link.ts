@@ -1,5 +1,5 @@
 import type { Context } from "@/lib/context";
-import { consumeSignInLink } from "@/lib/services/users";
+import { consumeSignInLink } from "@/lib/services/sign-in-links";
 import type { Call } from "./call";
 import { noticePage } from "./page";
 import { seeOther } from "./session";

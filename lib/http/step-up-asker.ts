@@ -2,11 +2,11 @@ import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import type { ActApproval } from "@/lib/services/approvals";
 import { type Client, findClientRecently } from "@/lib/services/clients";
-import { findAskingClient, findStepUp } from "@/lib/services/step-ups";
+import { findAskingClient, findStepUp, requireOwnAudience } from "@/lib/services/step-ups";
 import type { LiveToken } from "@/lib/services/token-state";
 import { authenticateBearer } from "./bearer";
 import type { Call } from "./call";
-import { authenticateClient, noteClient, presentsCredentials } from "./client-auth/index";
+import { authenticateClient, presentsCredentials } from "./client-auth/index";
 import { noteParty } from "./denials";
 import { verifyProof } from "./dpop";
 
@@ -56,12 +56,11 @@ async function byToken(ctx: Context, call: Call): Promise<Asker> {
 }
 
 /** The client that `agent_id` names: the one that asks, and in local mode whichever is named (product decision D1). */
-export async function clientAsking(ctx: Context, call: Call, asker: Asker, agentId: string): Promise<Client> {
+export async function clientAsking(ctx: Context, asker: Asker, agentId: string): Promise<Client> {
   const client = await findAskingClient(ctx, agentId);
   if (!client) throw new OAuthError("not_found", "There is no agent with this agent_id. Register it first.");
   if (asker.kind !== "local" && asker.client.clientId !== client.clientId)
     throw new OAuthError("forbidden", "An agent asks for itself alone: send its own client_id as agent_id.");
-  if (asker.kind === "local") noteClient(call, client);
   if (client.status === "active") return client;
   throw new OAuthError("forbidden", "This agent is frozen or deactivated: nobody is asked anything for it.");
 }
@@ -70,8 +69,10 @@ export async function clientAsking(ctx: Context, call: Call, asker: Asker, agent
 export async function stepUpOf(ctx: Context, { params }: Call, asker: Asker): Promise<ActApproval> {
   const approval = await findStepUp(ctx, params.id ?? "");
   const isOwn = approval && (asker.kind === "local" || asker.client.clientId === approval.clientId);
-  if (isOwn) return approval;
-  throw noSuchStepUp();
+  if (!isOwn) throw noSuchStepUp();
+  // Its id is no secret: a resource that an agent brings its token must not fetch with it what is for another one.
+  if (asker.kind === "token") requireOwnAudience(ctx, asker.token, approval.act.resource);
+  return approval;
 }
 
 export const noSuchStepUp = () => new OAuthError("not_found", "There is no such step-up request.");

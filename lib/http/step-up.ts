@@ -17,7 +17,7 @@ import { NewStepUp } from "./step-up-schemas";
 export async function requestStepUpEndpoint(ctx: Context, call: Call): Promise<Response> {
   const asker = await requireAsker(ctx, call);
   const body = await readJsonAs(call.request, NewStepUp);
-  const client = await clientAsking(ctx, call, asker, body.agent_id);
+  const client = await clientAsking(ctx, asker, body.agent_id);
   const { authorization_details: details, delegation_chain: chain, metadata } = body;
   const userAgent = call.request.headers.get("user-agent");
   const approval = await requestStepUp(ctx, {

@@ -12,10 +12,12 @@ import {
   settleApproval,
   statusOf,
   touchApproval,
+  USE_WITHIN,
 } from "./approvals";
 import { mayDecide, mayGive } from "./deciders";
 import { record } from "./events";
 import type { Answerer } from "./sessions";
+import { endStandingLike } from "./standing-approvals";
 
 export type ApprovalDecision = typeof approvalDecisions.$inferSelect;
 
@@ -39,8 +41,6 @@ export type ActOutcome =
   | { outcome: "too_late"; approval: ActApproval }
   | { outcome: "approved" | "denied" | "counted"; approval: ActApproval };
 
-/** Seconds in which what was approved has to be used. */
-export const USE_WITHIN = 300;
 /** Wrong numbers after which a question is over: somebody answers what they did not start. */
 const MAX_WRONG_NUMBERS = 3;
 
@@ -94,6 +94,7 @@ async function settle(tx: Context, approval: ActApproval, given: NewDecision): P
     },
   });
   if (!settled || !isAct(settled)) return { outcome: "too_late", approval };
+  if (decision === "denied") await endStandingLike(tx, settled, `user:${by.user.id}`);
   await tellOfOutcome(tx, settled);
   return { outcome: decision, approval: settled };
 }

@@ -54,7 +54,10 @@ export async function rulingOf(
   };
 }
 
-const GROUP = "group:";
+/** What stands before the name of a group where people and groups are named. */
+export const GROUP = "group:";
+/** What groups are called. */
+export const GROUP_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 
 const isHeldBack = ({ settings }: Context, name: string): boolean => settings.hitlScopes.includes(name);
 

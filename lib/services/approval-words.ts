@@ -1,4 +1,4 @@
-import type { ApprovalKind, ChainLink } from "@/db/schema/approvals";
+import type { ApprovalKind, AskedAct, ChainLink } from "@/db/schema/approvals";
 import type { Risk } from "@/db/schema/resources";
 import type { Context } from "@/lib/context";
 import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
@@ -20,11 +20,13 @@ export type ActInWords = {
   details: readonly (DetailInWords & { risk: Risk; type: string; json: string })[];
 };
 
+/** What words are made of. */
+type Wordable = Pick<ActApproval, "kind"> & {
+  act: Pick<AskedAct, "resource" | "scope" | "authorizationDetails">;
+};
+
 /** Puts what is asked for into words: what the resource registered, and the bare names where it registered none. */
-export async function actInWords(
-  ctx: Context,
-  { act, kind }: Pick<ActApproval, "act" | "kind">,
-): Promise<ActInWords> {
+export async function actInWords(ctx: Context, { act, kind }: Wordable): Promise<ActInWords> {
   const { resource, scope, authorizationDetails = [] } = act;
   const { name, scopes, detailsTerms, types } = await targetAt(ctx, resource);
   const permissions = scope.map((each): PermissionInWords => {

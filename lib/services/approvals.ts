@@ -19,6 +19,12 @@ export type ActApproval = Approval & { act: AskedAct; digest: string };
 /** Whether a question is of an app that waits for a browser to come back; all others are of agents and devices. */
 export const isConsent = (approval: Approval): approval is Consent => approval.kind === "consent";
 export const isAct = (approval: Approval): approval is ActApproval => approval.act !== null;
+/** A question that an agent put by itself: nobody came here for it in a browser. */
+export const isAskedByAgent = (approval: Approval): approval is ActApproval =>
+  isAct(approval) && approval.kind !== "device";
+
+/** Seconds in which what was approved has to be used. */
+export const USE_WITHIN = 300;
 
 /** By the database's own clock: instances whose clocks are apart agree on what has changed lately. */
 const CHANGED = sql`clock_timestamp()`;

@@ -2,7 +2,6 @@ import { eq } from "drizzle-orm";
 import { approvals } from "@/db/schema/approvals";
 import { type Context, inTransaction } from "@/lib/context";
 import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
-import { USE_WITHIN } from "./approval-decisions";
 import {
   type ActApproval,
   type Approval,
@@ -13,6 +12,7 @@ import {
   noteApproval,
   settleApproval,
   statusOf,
+  USE_WITHIN,
 } from "./approvals";
 import { findByUserCode } from "./device-codes";
 import { record } from "./events";

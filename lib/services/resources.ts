@@ -143,13 +143,14 @@ export async function updateResource(
   const changed = await inTransaction(ctx, async (tx) => {
     const known = await listResourcesToChange(tx);
     const others = known.filter((other) => other.id !== id);
-    if (others.length === known.length) throw unknownResource();
+    const before = known.find((each) => each.id === id);
+    if (!before) throw unknownResource();
     refuseTaken(others, identifiers);
     const [updated] = await tx.db
       .update(resources)
       .set({
         name,
-        ...(scopes && { scopes: [...scopes] }),
+        ...(scopes && { scopes: scopes.map((scope) => asReserved(before, scope)) }),
         ...(aliases && { aliases: [...aliases] }),
         ...(introspectionClients && { introspectionClients: [...introspectionClients] }),
         ...(authorizationDetailsTypes && { authorizationDetailsTypes: [...authorizationDetailsTypes] }),
@@ -176,6 +177,12 @@ export async function updateResource(
   ctx.recent.forget(RECENT);
   return changed;
 }
+
+/** What is kept for clients of the operator stays so, whatever else is said of it. */
+const asReserved = ({ scopes }: Resource, scope: ResourceScope): ResourceScope => {
+  const { operatorOnly } = scopes.find(({ name }) => name === scope.name) ?? {};
+  return operatorOnly ? { ...scope, operatorOnly } : scope;
+};
 
 const unknownResource = () => new OAuthError("not_found", "There is no resource with this id.");
 

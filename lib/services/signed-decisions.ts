@@ -17,6 +17,7 @@ import {
 import { parseClientData } from "@/lib/oauth/webauthn";
 import { jwkOfCose } from "./cose-key";
 import { findPasskey, listPasskeys, noteSignature, type Passkey } from "./passkeys";
+import type { Answerer } from "./sessions";
 import {
   CHALLENGE_TTL,
   checkNonce,
@@ -38,7 +39,7 @@ export type Question = {
 
 const decisionOf = (
   { settings }: Pick<Context, "settings">,
-  { by }: Pick<Person, "by">,
+  { by }: { by: Pick<Answerer, "user"> },
   question: Question,
 ): Decision => ({
   ...question,
@@ -49,7 +50,7 @@ const decisionOf = (
 /** The digest of what a page shows, base64url, for the page to carry: it asks for options with it. */
 export const digestShown = (
   ctx: Pick<Context, "settings">,
-  person: Pick<Person, "by">,
+  person: { by: Pick<Answerer, "user"> },
   question: Question,
 ): string => decisionDigest(decisionOf(ctx, person, question)).toString("base64url");
 

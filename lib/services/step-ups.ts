@@ -52,7 +52,7 @@ export async function requestStepUp(ctx: Context, asked: NewStepUp): Promise<Act
   const { client, token, jkt, action, scope, said, asSent, address, userAgent } = asked;
   const target = await resolveTarget(ctx, client, asked.resource);
   const { resource } = target;
-  requireOwnAudience(ctx, token, resource);
+  if (token) requireOwnAudience(ctx, token, resource);
   requireAskable(ctx, target, scope);
   const { authorizationDetails: details } = asked;
   const authorizationDetails = details && requestedDetails(client, target, details);
@@ -88,13 +88,19 @@ const parentOf = ({ claims, row }: LiveToken): NonNullable<AskedAct["parent"]> =
   ...(row.familyId && { familyId: row.familyId }),
 });
 
-/** A resource sees the tokens that agents bring it: with one of them it must not be able to ask for anything elsewhere. */
-function requireOwnAudience({ settings }: Context, token: LiveToken | undefined, resource: string): void {
-  const aud = token?.claims.aud;
-  if (aud === undefined || aud === settings.serverUrl || aud === resource || settings.localMode) return;
+/**
+ * A resource sees the tokens that agents bring it: with one of them it must not be able to ask for anything elsewhere, nor
+ * to get it.
+ */
+export function requireOwnAudience(
+  { settings }: Pick<Context, "settings">,
+  { claims: { aud } }: LiveToken,
+  resource: string,
+): void {
+  if (aud === settings.serverUrl || aud === resource || settings.localMode) return;
   throw new OAuthError(
     "invalid_target",
-    `A token for ${aud} asks for what is done there: send resource=${aud}, or a token for ${settings.serverUrl}.`,
+    `A token for ${aud} is for step-ups there: name it as resource, or send a token for ${settings.serverUrl}.`,
   );
 }
 

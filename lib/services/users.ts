@@ -1,11 +1,11 @@
 import { hash as argon2Hash, verify as argon2Verify } from "@node-rs/argon2";
-import { and, asc, eq, gt, inArray, isNull, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, sql } from "drizzle-orm";
 import type { Role } from "@/db/schema/resources";
 import type { PeopleRule } from "@/db/schema/trusted-issuers";
-import { identities, signInLinks, type UserStatus, users } from "@/db/schema/users";
+import { identities, type UserStatus, users } from "@/db/schema/users";
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
-import { hashSecret, newSecret, rowId } from "@/lib/ids";
+import { newSecret, rowId } from "@/lib/ids";
 import { isPlainText } from "@/lib/oauth/display-text";
 import { record } from "./events";
 
@@ -16,12 +16,12 @@ const ARGON2 = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
 /** Compared when there is no such account, so that a guess at an e-mail takes as long as one at a password. */
 let noAccount: Promise<string> | undefined;
 
-type NewUser = { email: string; name: string; role: Role; password: string };
+type NewUser = { email: string; name: string; role: Role; groups?: readonly string[]; password: string };
 
 /** Creates a person with a local account; a second account of the same e-mail is a conflict. */
 export async function createLocalUser(
   ctx: Context,
-  { email, name, role, password }: NewUser,
+  { email, name, role, groups = [], password }: NewUser,
   actor: string,
 ): Promise<User> {
   const passwordHash = await argon2Hash(password, ARGON2);
@@ -33,6 +33,7 @@ export async function createLocalUser(
         email,
         name,
         role,
+        groups: [...groups],
         passwordHash,
         localEmail: email.toLowerCase(),
         createdAt: tx.now(),
@@ -213,6 +214,28 @@ export async function touchUser(ctx: Context, id: string): Promise<void> {
   await ctx.db.update(users).set({ lastSignInAt: ctx.now() }).where(eq(users.id, id));
 }
 
+type Changes = { role?: Role | undefined; groups?: readonly string[] | undefined };
+
+/** Gives a person another role or other groups. */
+export function updateUser(
+  ctx: Context,
+  { id, changes, actor }: { id: string; changes: Changes; actor: string },
+): Promise<User> {
+  return inTransaction(ctx, async (tx) => {
+    const { role, groups } = changes;
+    if (role && role !== "admin" && actor === `user:${id}`)
+      throw new OAuthError("conflict", "You cannot take your own role away. Let another admin do it.");
+    const [user] = await tx.db
+      .update(users)
+      .set({ ...(role && { role }), ...(groups && { groups: [...groups] }) })
+      .where(eq(users.id, id))
+      .returning();
+    if (!user) throw new OAuthError("not_found", "There is no person with this id.");
+    await record(tx, { type: "user.updated", actor, subject: `user:${id}`, data: { role, groups } });
+    return user;
+  });
+}
+
 /** What leads to a status: nobody is brought back from the dead by thawing. */
 const COMES_FROM: Record<UserStatus, readonly UserStatus[]> = {
   active: ["frozen"],
@@ -228,31 +251,6 @@ export async function changeUserStatus(tx: Context, id: string, status: UserStat
     .where(and(eq(users.id, id), inArray(users.status, [...COMES_FROM[status]])))
     .returning({ id: users.id });
   return changed.length > 0;
-}
-
-/** A one-time sign-in link's token for a person, good for an hour (product decision D16). */
-export async function createSignInLink(ctx: Context, userId: string): Promise<string> {
-  const token = newSecret("lnk_");
-  const expiresAt = new Date(ctx.now().getTime() + 3_600_000);
-  await ctx.db.insert(signInLinks).values({ tokenHash: hashSecret(token), userId, expiresAt });
-  return token;
-}
-
-/** Redeems a sign-in link, once. */
-export async function consumeSignInLink(ctx: Context, token: string): Promise<User | undefined> {
-  const [link] = await ctx.db
-    .update(signInLinks)
-    .set({ usedAt: ctx.now() })
-    .where(
-      and(
-        eq(signInLinks.tokenHash, hashSecret(token)),
-        isNull(signInLinks.usedAt),
-        gt(signInLinks.expiresAt, ctx.now()),
-      ),
-    )
-    .returning();
-  const user = link && (await findUser(ctx, link.userId));
-  return user?.status === "active" ? user : undefined;
 }
 
 /** The e-mail of the admin of a first start without settings, who enters by link. */

@@ -186,6 +186,19 @@ describe("a resource with the token that an agent brought it", () => {
     expect(await refusal(await asking(elsewhere))).toEqual([400, "invalid_target"]);
     expect((await asking(resource)).status).toBe(202);
   });
+
+  it("neither gets nor disturbs what was approved for another one", async () => {
+    const elsewhere = await s.createResource(["files:delete"]);
+    const { agent, id } = await waiting({ resource: elsewhere });
+    const token = bearer(await delegation(s.c).ownToken(agent, { resource }));
+    await here.question(id, owner, "Why?");
+    expect(await refusal(await here.reply(id, "Never mind.", token))).toEqual([400, "invalid_target"]);
+    const withdrawn = await s.c.call(`/stepup/${id}`, { method: "DELETE", headers: token });
+    expect(await refusal(withdrawn)).toEqual([400, "invalid_target"]);
+    await here.approve(id, owner);
+    expect(await refusal(await here.look(id, token))).toEqual([400, "invalid_target"]);
+    expect(await here.seen(id, basic(agent))).toHaveProperty("step_up_token");
+  });
 });
 
 describe("167: nobody is worn down into a yes", () => {

@@ -45,6 +45,10 @@ const EXPECTED: Record<string, readonly number[]> = {
 
   // People answer: by a form with its token, or by JSON from our own origin.
   "POST /approve/{id}/decision": [303, 403, 403, 303, 303],
+  "POST /approve/{id}/standing": [303, 403, 403, 303, 303],
+  "GET /approvals": [401, 200, 200, 401, 401],
+  "GET /approvals/{id}": [401, 404, 404, 401, 401],
+  "POST /approvals/{id}/options": [401, 422, 422, 401, 401],
   "POST /approvals/{id}/decision": [401, 422, 422, 401, 401],
   "POST /approvals/{id}/questions": [401, 422, 422, 401, 401],
   // Agents ask; who is no agent may look at a status, if there is one.
@@ -60,6 +64,7 @@ const EXPECTED: Record<string, readonly number[]> = {
   "POST /device/complete": [401, 422, 422, 401, 401],
   "POST /me/grants/{id}/stop": [303, 403, 403, 303, 303],
   "POST /me/grants/{id}/narrow": [303, 403, 403, 303, 303],
+  "POST /me/standing-approvals/{id}/stop": [303, 403, 403, 303, 303],
   "POST /me/sessions/{id}/stop": [303, 403, 403, 303, 303],
   "POST /me/passkeys/options": [401, 422, 422, 401, 401],
   "POST /me/passkeys": [401, 422, 422, 401, 401],
@@ -98,6 +103,7 @@ const EXPECTED: Record<string, readonly number[]> = {
   "GET /approvals/{id}/decisions": [401, 403, 404, 404, 401],
   "GET /users": [401, 403, 200, 200, 401],
   "POST /users": [401, 403, 422, 422, 401],
+  "PATCH /users/{id}": [401, 403, 422, 422, 401],
   "POST /notifications/test": [401, 403, 422, 422, 401],
   "GET /notifications/{id}": [401, 403, 404, 404, 401],
   // Members may stop agents they own: what an empty request means is asked first.

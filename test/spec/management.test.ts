@@ -325,7 +325,7 @@ describe("POST /users (product decision D30)", () => {
     const { id, created_at, ...rest } = await response.json();
     expect([typeof id, created_at]).toEqual(["string", t.ctx.now().toISOString()]);
     const { email, name, role } = body;
-    expect(rest).toEqual({ email, name, role, status: "active", last_sign_in_at: null });
+    expect(rest).toEqual({ email, name, role, groups: [], status: "active", last_sign_in_at: null });
     expect((await c.json("/users", body, KEY)).status).toBe(409);
     expect((await c.json("/users", { ...body, email: email.toUpperCase() }, KEY)).status).toBe(409);
   });

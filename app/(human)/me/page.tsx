@@ -17,6 +17,7 @@ import { isSubscribed } from "@/lib/services/push-subscriptions";
 import { listSessions, type Session } from "@/lib/services/sessions";
 import { browserLabel } from "./browser-label";
 import { passkeysView } from "./passkeys-view";
+import { standingView } from "./standing-view";
 
 /** Everything that acts for the person, and where they are signed in. */
 export default async function MyAgentsPage({ searchParams }: PageProps<"/me">) {
@@ -42,6 +43,7 @@ export default async function MyAgentsPage({ searchParams }: PageProps<"/me">) {
         sessions={sessions.map((session) => toSession(session, by.session.idHash))}
         letInFor={lengthOfTime(ctx.settings.interactiveAccessTokenTtl)}
         stopped={grants.flatMap(toStopped)}
+        standing={await standingView(visitor, by)}
         passkeys={await passkeysView(visitor, by)}
         notify={{
           applicationServerKey: (await vapidKeys(ctx)).publicKey,
@@ -59,7 +61,8 @@ const DONE = {
   "signed-out": "That browser is signed out.",
   "nothing-ticked": "Nothing was changed: leave at least one line ticked, or stop the app.",
   "already-stopped": "That was stopped already.",
-  "passkey-added": "Added. You can try it now.",
+  "asked-again": "Done. You are asked each time again.",
+  "passkey-added": "Added. It confirms approvals of high risk from now on.",
   "passkey-works": "It works: what this passkey signed was verified.",
   "passkey-removed": "Removed: it confirms nothing here any more. You can delete it on your device, too.",
   "passkey-gone": "That passkey is not yours any more.",

@@ -1,11 +1,12 @@
 import { redirect } from "next/navigation";
 import { Letter } from "@/app/letter";
-import { visitorOfPage } from "@/app/visitor";
+import { firstOf, visitorOfPage } from "@/app/visitor";
 import { Consent } from "@/components/consent";
 import { Notice, type NoticeView } from "@/components/notice";
 import { loginPath } from "@/lib/http/session";
-import { findApproval } from "@/lib/services/approvals";
+import { findApproval, isAskedByAgent } from "@/lib/services/approvals";
 import { type ConsentView, openConsent } from "@/lib/services/consents";
+import { ActPage } from "./act-page";
 import { consentView } from "./consent-view";
 import { DeviceQuestion } from "./device-question";
 
@@ -17,6 +18,10 @@ export default async function ApprovalPage({ params, searchParams }: PageProps<"
   if (!by) redirect(loginPath(`/approve/${encodeURIComponent(id)}`));
   const nothingTicked = "nothing-ticked" in (await searchParams);
   const approval = await findApproval(ctx, id);
+  if (approval && isAskedByAgent(approval)) {
+    const problem = firstOf((await searchParams).problem);
+    return <ActPage visitor={visitor} by={by} approval={approval} problem={problem} />;
+  }
   if (approval?.kind === "device")
     return <DeviceQuestion id={id} visitor={{ ...visitor, by }} nothingTicked={nothingTicked} />;
   const opened = await openConsent(ctx, { id, userId: by.user.id, browser });
