@@ -62,8 +62,12 @@ export async function answeredApproval(
 /** What the person wants to know first goes to the client with the answer to its poll. */
 async function pending(ctx: Context, id: string): Promise<OAuthError> {
   const question = await openQuestion(ctx, id);
+  const clarification = question && {
+    ...question,
+    answer_to: `${ctx.settings.serverUrl}/stepup/${id}/answers`,
+  };
   return new OAuthError("authorization_pending", "The person has not answered yet. Poll again later.", {
-    members: { ...(question && { clarification: question }) },
+    members: { ...(clarification && { clarification }) },
   });
 }
 

@@ -4,7 +4,16 @@ import { verifyChain } from "@/lib/oauth/chain-proof";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { withoutRepeats } from "@/lib/services/approval-words";
 import { findApproval, isAct } from "@/lib/services/approvals";
-import { type App, type Connection, connect, type Person, refusalOf, tokensOf } from "@/test/support/client";
+import { askQuestion } from "@/lib/services/clarifications";
+import {
+  type App,
+  basic,
+  type Connection,
+  connect,
+  type Person,
+  refusalOf,
+  tokensOf,
+} from "@/test/support/client";
 import { type TestContext, testContext } from "@/test/support/context";
 import { delegation, type TestAgent } from "@/test/support/delegation";
 import { operatorService } from "@/test/support/operator-service";
@@ -164,6 +173,28 @@ describe("an exchange that a person has to approve stops in the middle of a chai
       error: "access_denied",
       error_description: "The person refused: Not before Friday",
     });
+  });
+
+  it("brings the person's question to the agent, and its answer to the person", async () => {
+    const { auth_req_id, stepup_id } = await paused();
+    await askQuestion(t.ctx, { approvalId: stepup_id, by: person.user, text: "Which rent?" });
+    const { error, clarification } = await (await w.poll(agents[2], auth_req_id)).json();
+    expect([error, clarification]).toEqual([
+      "authorization_pending",
+      {
+        round: 1,
+        question: "Which rent?",
+        answer_to: `http://localhost:8000/stepup/${stepup_id}/answers`,
+      },
+    ]);
+    const path = new URL(clarification.answer_to).pathname;
+    const answer = (by: App) => c.json(path, { text: "That of May" }, basic(by));
+    expect((await answer(agents[1])).status).toBe(404);
+    expect((await answer(agents[2])).status).toBe(201);
+    t.advance(6);
+    const pending = await (await w.poll(agents[2], auth_req_id)).json();
+    expect(pending).toMatchObject({ error: "authorization_pending" });
+    expect(pending).not.toHaveProperty("clarification");
   });
 
   it("audits the question, the answer and what came of it", async () => {
