@@ -11,7 +11,7 @@ import { askPolicy, mintAccessToken, requireKeyWhereNeeded } from "@/lib/service
 import { findUser, type User } from "@/lib/services/users";
 import { append, approvedTtl, requireApproved, withApproval } from "./approved";
 import { defineGrant, issuedToken, type TokenRequest, type TokenResponse } from "./grant";
-import { answeredApproval } from "./poll";
+import { answeredApproval, workloadOf, workloadParams } from "./poll";
 
 /** Goes on with a token request that waited for this approval. */
 export type GoOn = (
@@ -29,7 +29,9 @@ export const ciba = (goOn: GoOn) =>
     grantType: GRANT_TYPES.ciba,
     isContinuation: true,
 
-    params: z.object({ auth_req_id: z.string().min(1) }),
+    params: z.object({ auth_req_id: z.string().min(1), ...workloadParams }),
+
+    clientOf: workloadOf,
 
     async handle(ctx, request) {
       const handle = { name: "auth_req_id", value: request.params.auth_req_id } as const;

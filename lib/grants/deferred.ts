@@ -3,7 +3,7 @@ import { OAuthError } from "@/lib/errors";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import type { GoOn } from "./ciba";
 import { defineGrant } from "./grant";
-import { answeredApproval } from "./poll";
+import { answeredApproval, workloadOf, workloadParams } from "./poll";
 
 /** Asks how a token request stands that a client let be deferred (draft-ietf-oauth-deferred-token-response-00). */
 export const deferred = (goOn: GoOn) =>
@@ -11,7 +11,9 @@ export const deferred = (goOn: GoOn) =>
     grantType: GRANT_TYPES.deferred,
     isContinuation: true,
 
-    params: z.object({ deferral_code: z.string().min(1) }),
+    params: z.object({ deferral_code: z.string().min(1), ...workloadParams }),
+
+    clientOf: workloadOf,
 
     async handle(ctx, request) {
       const handle = { name: "deferral_code", value: request.params.deferral_code } as const;

@@ -46,9 +46,10 @@ export async function grantToken(
     return await grant.handle(ctx, { ...request, params: parse(grant, params) });
   } catch (error) {
     if (!(error instanceof WaitsForPerson)) throw error;
-    const again = (narrower: typeof request) =>
-      grant.handle(ctx, { ...narrower, params: parse(grant, narrower.params) });
-    return pause(ctx, request, error.wanted, again);
+    return pause(ctx, request, error.wanted, {
+      narrow: (narrower) => grant.handle(ctx, { ...narrower, params: parse(grant, narrower.params) }),
+      goOn: (approval) => goOn(ctx, request, approval),
+    });
   }
 }
 

@@ -19,6 +19,14 @@ export type PausedRequest = Pick<Request, "params" | "resources" | "authMethod" 
 
 const CREDENTIALS = ["client_secret", "client_assertion", "client_assertion_type"];
 
+/** What a paused request may lead to at once. */
+type Ways = {
+  /** Runs a request that asks for less. */
+  narrow(narrower: Request): Promise<TokenResponse>;
+  /** Runs it as it was kept, with the yes. */
+  goOn(approval: ActApproval): Promise<TokenResponse>;
+};
+
 /**
  * Asks people about a token request that has to wait, and says how it goes on: by polling with `auth_req_id` (CIBA Core
  * §10.1), which is the way for whoever did not choose; by `deferral_code` for a client that opted in
@@ -28,11 +36,13 @@ export async function pause(
   ctx: Context,
   request: Request,
   wanted: Wanted,
-  goOn: (narrower: Request) => Promise<TokenResponse>,
+  { narrow, goOn }: Ways,
 ): Promise<TokenResponse> {
   const mode = completionMode(request);
   const narrower = mode === "narrowed" ? await narrowed(ctx, request, wanted) : undefined;
   const approval = await ask(ctx, request, wanted);
+  // A person allowed it before, or has just said yes to this very request.
+  if (approval.status === "approved") return goOn(approval);
   const pending = { ...timesOf(ctx, approval), binding_code: approval.bindingCode };
   if (mode === "deferred") {
     throw new OAuthError("authorization_pending", "A person has to approve this. Poll with deferral_code.", {
@@ -41,7 +51,7 @@ export async function pause(
   }
   const handle = { auth_req_id: handleOf(ctx, approval.id, "auth_req_id"), ...pending };
   if (narrower) {
-    const response = await goOn(narrower);
+    const response = await narrow(narrower);
     return { ...response, pending_authorization: { ...handle, scope: formatScope(wanted.scope) } };
   }
   throw new OAuthError(

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { errorDescription } from "@/lib/oauth/error-description";
@@ -5,7 +6,23 @@ import { readHandle } from "@/lib/services/approval-handles";
 import { pollApproval } from "@/lib/services/approval-polls";
 import type { ActApproval } from "@/lib/services/approvals";
 import { openQuestion } from "@/lib/services/clarifications";
+import type { Client } from "@/lib/services/clients";
 import type { TokenRequest } from "./grant";
+import { jwtBearer } from "./jwt-bearer/index";
+
+/** What a workload adds that has no other credential than what its platform says of it. */
+export const workloadParams = {
+  assertion: z.string().min(1).optional(),
+  client_id: z.string().optional(),
+};
+
+type Presented = { assertion?: string | undefined; client_id?: string | undefined };
+
+/** The client of a poll that authenticates none: a workload's, by an assertion that need not be the first (RFC 7521 §4.1). */
+export const workloadOf = async (ctx: Context, presented: Presented): Promise<Client | undefined> => {
+  const { assertion, client_id } = presented;
+  return assertion === undefined ? undefined : jwtBearer.clientOf?.(ctx, { assertion, client_id });
+};
 
 type Handle = { name: "auth_req_id" | "deferral_code"; value: string };
 
@@ -45,8 +62,12 @@ export async function answeredApproval(
 /** What the person wants to know first goes to the client with the answer to its poll. */
 async function pending(ctx: Context, id: string): Promise<OAuthError> {
   const question = await openQuestion(ctx, id);
+  const clarification = question && {
+    ...question,
+    answer_to: `${ctx.settings.serverUrl}/stepup/${id}/answers`,
+  };
   return new OAuthError("authorization_pending", "The person has not answered yet. Poll again later.", {
-    members: { ...(question && { clarification: question }) },
+    members: { ...(clarification && { clarification }) },
   });
 }
 

@@ -46,6 +46,8 @@ const NAMED: Readonly<Record<string, string>> = {
   oidc: "OIDC Core",
   "oidc-id-token": "OIDC Core",
   openapi: "OpenAPI 3.1.1",
+  "paused-assertions": "RFC 7523",
+  "paused-exchange": "RFC 8693",
   refresh: "RFC 9700",
   "refresh-token-expiration": "draft-ietf-oauth-refresh-token-expiration-03",
   "registration-policies": "RFC 7591",

@@ -11,6 +11,15 @@ export const cibaAnswers = {
   }),
 };
 
+/** How a question stands that a person has to answer first (CIBA Core §11). */
+export const POLL_ERRORS = [
+  "interaction_required",
+  "authorization_pending",
+  "slow_down",
+  "access_denied",
+  "expired_token",
+] as const;
+
 /** Questions to people who are somewhere else, by `METHOD path`. */
 export const cibaOperations: Readonly<Record<string, Operation>> = {
   "POST /bc-authorize": {

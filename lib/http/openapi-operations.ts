@@ -1,7 +1,7 @@
 import type { ErrorCode } from "@/lib/errors";
 import { agentOperations } from "./openapi-agents";
 import { approvalOperations } from "./openapi-approvals";
-import { cibaOperations } from "./openapi-ciba";
+import { cibaOperations, POLL_ERRORS } from "./openapi-ciba";
 import { deviceOperations } from "./openapi-device";
 import { killSwitchOperations } from "./openapi-kill-switch";
 import { managementOperations } from "./openapi-management";
@@ -64,29 +64,13 @@ const authorize: Operation = {
   answers: { 303: "redirect" },
   errors: ["invalid_request", "invalid_client", "invalid_redirect_uri"],
 };
-/** How a question stands that a person has to answer first (CIBA Core §11). */
-const POLL_ERRORS = [
-  "interaction_required",
-  "authorization_pending",
-  "slow_down",
-  "access_denied",
-  "expired_token",
-] as const;
 const token: Operation = {
   summary: "Redeem a code, refresh, or act for yourself",
   tag: "Tokens",
   spec: "RFC 6749 §3.2",
   also: [
-    "RFC 7636",
-    "RFC 8628",
-    "RFC 8707",
-    "RFC 9068",
-    "RFC 9396",
-    "RFC 9449",
-    "RFC 9700",
-    "OIDC Core",
-    "CIBA Core",
-    "draft-ietf-oauth-deferred-token-response-00",
+    ...["RFC 7636", "RFC 8628", "RFC 8707", "RFC 9068", "RFC 9396", "RFC 9449", "RFC 9700"],
+    ...["OIDC Core", "CIBA Core", "draft-ietf-oauth-deferred-token-response-00"],
     "draft-ietf-oauth-refresh-token-expiration-03",
     ...["draft-ietf-oauth-attestation-based-client-auth-11", "draft-ietf-oauth-spiffe-client-auth-02"],
   ],

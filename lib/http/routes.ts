@@ -99,6 +99,7 @@ const introspect = {
   methods: { POST: introspectEndpoint },
 } as const;
 const receipts = { ...introspect, methods: { POST: receiptsEndpoint } } as const;
+const tokenJson = { cors: true, errors: "problem", bucket: "resource" } as const;
 const revoke = { ...machine, bucket: "token", methods: { POST: revokeEndpoint } } as const;
 const par = {
   ...machine,
@@ -130,20 +131,8 @@ export const routes: readonly Route[] = [
   { path: "/authorize/{id}", ...person, methods: { GET: resumeEndpoint } },
   ...approvalRoutes,
   { path: "/token", ...token },
-  {
-    path: "/token/check",
-    cors: true,
-    errors: "problem",
-    bucket: "resource",
-    methods: { POST: tokenCheckEndpoint },
-  },
-  {
-    path: "/tokens/inspect",
-    cors: true,
-    errors: "problem",
-    bucket: "resource",
-    methods: { GET: inspectQueryEndpoint, POST: inspectEndpoint },
-  },
+  { path: "/token/check", ...tokenJson, methods: { POST: tokenCheckEndpoint } },
+  { path: "/tokens/inspect", ...tokenJson, methods: { GET: inspectQueryEndpoint, POST: inspectEndpoint } },
   { path: "/register", ...register },
   {
     path: "/register/{client_id}",

@@ -1,6 +1,6 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
-import type { ActApproval } from "@/lib/services/approvals";
+import { type ActApproval, findApproval, isAct } from "@/lib/services/approvals";
 import { type Client, findClientRecently } from "@/lib/services/clients";
 import { findAskingClient, findStepUp, requireOwnAudience } from "@/lib/services/step-ups";
 import type { LiveToken } from "@/lib/services/token-state";
@@ -73,6 +73,13 @@ export async function stepUpOf(ctx: Context, { params }: Call, asker: Asker): Pr
   // Its id is no secret: a resource that an agent brings its token must not fetch with it what is for another one.
   if (asker.kind === "token") requireOwnAudience(ctx, asker.token, approval.act.resource);
   return approval;
+}
+
+/** The same of every question of a client's own, however it waits for the answer: here, or by polling for a token. */
+export async function questionOf(ctx: Context, call: Call, asker: Asker): Promise<ActApproval> {
+  const approval = await findApproval(ctx, call.params.id ?? "");
+  const isOwn = asker.kind === "client" && asker.client.clientId === approval?.clientId;
+  return isOwn && approval && isAct(approval) ? approval : stepUpOf(ctx, call, asker);
 }
 
 export const noSuchStepUp = () => new OAuthError("not_found", "There is no such step-up request.");

@@ -107,8 +107,9 @@ async function askedBefore(tx: Context, { client, act, kind, sealedRequest }: Ne
   const { clientId } = client;
   const same = await findPendingAct(tx, { clientId, kind, digest: digestOf(client, act) });
   if (!same || !isAct(same)) return undefined;
-  if (sealedRequest) await noteApproval(tx, same.id, { sealedRequest });
-  return same;
+  if (!sealedRequest) return same;
+  await noteApproval(tx, same.id, { sealedRequest });
+  return { ...same, sealedRequest };
 }
 
 const personOf = (subject: string | undefined): string | null =>

@@ -187,12 +187,11 @@ export async function countDenials(ctx: Context, clientId: string, since: Date):
   return row?.all ?? 0;
 }
 
-/** The question with this digest that a client already waits for; until the transaction ends nobody else puts it. */
+/** The question with this digest that a client already waits for, or has the answer to. */
 export async function findPendingAct(
   tx: Context,
   { clientId, digest, kind }: { clientId: string; digest: string; kind: Approval["kind"] },
 ): Promise<Approval | undefined> {
-  await tx.db.execute(sql`select pg_advisory_xact_lock(hashtextextended(${`${clientId} ${digest}`}, 0))`);
   const [found] = await tx.db
     .select()
     .from(approvals)

@@ -4,9 +4,19 @@ import { verifyChain } from "@/lib/oauth/chain-proof";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { withoutRepeats } from "@/lib/services/approval-words";
 import { findApproval, isAct } from "@/lib/services/approvals";
-import { type App, type Connection, connect, type Person, refusalOf, tokensOf } from "@/test/support/client";
+import { askQuestion } from "@/lib/services/clarifications";
+import {
+  type App,
+  basic,
+  type Connection,
+  connect,
+  type Person,
+  refusalOf,
+  tokensOf,
+} from "@/test/support/client";
 import { type TestContext, testContext } from "@/test/support/context";
 import { delegation, type TestAgent } from "@/test/support/delegation";
+import { operatorService } from "@/test/support/operator-service";
 import { bankOf, waiting } from "@/test/support/waiting";
 
 let t: TestContext;
@@ -128,6 +138,14 @@ describe("an exchange that a person has to approve stops in the middle of a chai
     expect(other.auth_req_id).not.toBe(first.auth_req_id);
   });
 
+  it("sent again after the yes, is answered at once, and the next time asked about anew", async () => {
+    const first = await paused();
+    await w.answer(first.stepup_id, person);
+    const { access_token } = await tokensOf(await pay());
+    expect(decodeJwt(access_token).approval).toMatchObject({ id: first.stepup_id });
+    expect((await paused()).auth_req_id).not.toBe(first.auth_req_id);
+  });
+
   it("is not asked about at all without the scope that needs it", async () => {
     const { scope } = await tokensOf(await pay({ scope: "balance:read" }));
     expect(scope).toBe("balance:read");
@@ -155,6 +173,28 @@ describe("an exchange that a person has to approve stops in the middle of a chai
       error: "access_denied",
       error_description: "The person refused: Not before Friday",
     });
+  });
+
+  it("brings the person's question to the agent, and its answer to the person", async () => {
+    const { auth_req_id, stepup_id } = await paused();
+    await askQuestion(t.ctx, { approvalId: stepup_id, by: person.user, text: "Which rent?" });
+    const { error, clarification } = await (await w.poll(agents[2], auth_req_id)).json();
+    expect([error, clarification]).toEqual([
+      "authorization_pending",
+      {
+        round: 1,
+        question: "Which rent?",
+        answer_to: `http://localhost:8000/stepup/${stepup_id}/answers`,
+      },
+    ]);
+    const path = new URL(clarification.answer_to).pathname;
+    const answer = (by: App) => c.json(path, { text: "That of May" }, basic(by));
+    expect((await answer(agents[1])).status).toBe(404);
+    expect((await answer(agents[2])).status).toBe(201);
+    t.advance(6);
+    const pending = await (await w.poll(agents[2], auth_req_id)).json();
+    expect(pending).toMatchObject({ error: "authorization_pending" });
+    expect(pending).not.toHaveProperty("clarification");
   });
 
   it("audits the question, the answer and what came of it", async () => {
@@ -258,5 +298,34 @@ describe("what a consent is the yes to", () => {
       error: "interaction_required",
       error_code: "approval_required",
     });
+  });
+});
+
+describe("what else may ask for a person (product decision D12)", () => {
+  it("a policy service of the operator's says step_up, and the request waits", async () => {
+    const service = await operatorService({ effect: "step_up", version: "7" });
+    const env = {
+      AUTHGENT_POLICY_PROVIDER: "http",
+      AUTHGENT_POLICY_URL: service.url,
+      AUTHGENT_PROVIDER_SECRET: "0123456789abcdefghij",
+    };
+    const own = await testContext({ env });
+    const here = connect(own);
+    const agent = await delegation(here).createAgent(["notes:read"]);
+    const request = { grant_type: "client_credentials", scope: "notes:read" };
+    const { auth_req_id, stepup_id } = await (await here.token(agent, request)).json();
+    const those = waiting(own, here);
+    expect(await those.answer(stepup_id, await here.signIn("admin"))).toBe("approved");
+    expect((await tokensOf(await those.poll(agent, auth_req_id))).scope).toBe("notes:read");
+    await service.close();
+  });
+
+  it("AUTHGENT_HITL_SCOPES names scopes at any resource", async () => {
+    const own = await testContext({ env: { AUTHGENT_HITL_SCOPES: "db:delete" } });
+    const here = connect(own);
+    const agent = await delegation(here).createAgent(["db:delete", "db:read"]);
+    const ask = (scope: string) => here.token(agent, { grant_type: "client_credentials", scope });
+    expect(await refusalOf(await ask("db:delete"))).toEqual({ status: 400, error: "interaction_required" });
+    await tokensOf(await ask("db:read"));
   });
 });
