@@ -3,8 +3,11 @@ type Change = { id: string; changedAt: Date | null };
 
 /** What requests of this instance wait for: that something happens to an approval, on whatever instance. */
 export type Waiting = {
-  /** Resolves when the approval changes, or after so many milliseconds; true: it changed. */
-  until(id: string, milliseconds: number): Promise<boolean>;
+  /**
+   * Resolves when the approval is another than the one that was seen, or after so many milliseconds; true: it changed.
+   * `seen` is its `changedAt`.
+   */
+  until(id: string, milliseconds: number, seen: Date | null): Promise<boolean>;
   /** Tells those who wait here that these have changed; what other instances change is seen by looking. */
   wake(ids: readonly string[]): void;
   /** How many wait here. */
@@ -25,26 +28,23 @@ const LOOK_EVERY = 300;
 /** Changes commit after the time that they are dated to, and clocks differ: each look goes back this far. */
 const LOOK_BACK = 5000;
 
-type Waiter = () => void;
+type Waiter = { go: () => void; seen: number | undefined };
 
 /** Waits for many with one look at the database, however many they are: nobody waits, nobody looks. */
 export function createWaiting({ changes, now, onError }: Looking): Waiting {
   const waiters = new Map<string, Set<Waiter>>();
-  /** What was told already, with the time of its change: each look sees the last seconds again. */
-  let told = new Map<string, number>();
   let timer: NodeJS.Timeout | undefined;
   let count = 0;
 
   const wake: Waiting["wake"] = (ids) => {
-    for (const id of ids) for (const go of waiters.get(id) ?? []) go();
+    for (const id of ids) for (const { go } of waiters.get(id) ?? []) go();
   };
 
   const look = async () => {
     const found = await changes(new Date(now().getTime() - LOOK_BACK));
-    const isNews = ({ id, changedAt }: Change) => told.get(id) !== changedAt?.getTime();
-    const news = found.filter(isNews);
-    told = new Map(found.map(({ id, changedAt }) => [id, changedAt?.getTime() ?? 0]));
-    wake(news.map(({ id }) => id));
+    // Each look sees the last seconds again: what somebody has seen already is no news to them.
+    for (const { id, changedAt } of found)
+      for (const { go, seen } of waiters.get(id) ?? []) if (seen !== changedAt?.getTime()) go();
   };
 
   const lookAgainLater = () => {
@@ -61,19 +61,19 @@ export function createWaiting({ changes, now, onError }: Looking): Waiting {
   };
 
   return {
-    until: (id, milliseconds) =>
+    until: (id, milliseconds, seen) =>
       new Promise((resolve) => {
         const others = waiters.get(id) ?? new Set<Waiter>();
         const leave = (changed: boolean) => {
           clearTimeout(deadline);
-          if (!others.delete(go)) return;
+          if (!others.delete(waiter)) return;
           count -= 1;
           if (others.size === 0) waiters.delete(id);
           resolve(changed);
         };
-        const go = () => leave(true);
+        const waiter = { go: () => leave(true), seen: seen?.getTime() };
         const deadline = setTimeout(() => leave(false), milliseconds);
-        waiters.set(id, others.add(go));
+        waiters.set(id, others.add(waiter));
         count += 1;
         lookAgainLater();
       }),

@@ -26,24 +26,32 @@ export type PollResult =
  * database nothing.
  */
 export async function pollApproval(ctx: Context, poll: Poll): Promise<PollResult> {
-  const first = await look(ctx, poll, true);
-  if (first.status !== "pending" || !poll.wait) return first;
-  await ctx.waiting.until(poll.id, poll.wait * 1000);
-  return look(ctx, poll, false);
+  const { found, seen } = await look(ctx, poll, true);
+  if (found.status !== "pending" || !poll.wait) return found;
+  await ctx.waiting.until(poll.id, poll.wait * 1000, seen);
+  return (await look(ctx, poll, false)).found;
 }
 
-const look = (ctx: Context, { id, clientId, jkt }: Poll, isCounted: boolean): Promise<PollResult> =>
+/** What a poll finds, and of when that is. */
+type Look = { found: PollResult; seen: Date | null };
+
+const look = (ctx: Context, { id, clientId, jkt }: Poll, isCounted: boolean): Promise<Look> =>
   inTransaction(ctx, async (tx) => {
     const approval = await lockApproval(tx, id);
-    if (!approval || !isAct(approval) || approval.clientId !== clientId) return { status: "unknown" };
+    if (!approval || !isAct(approval) || approval.clientId !== clientId) return unseen("unknown");
     // Whoever has only seen the code go by must not slow its client down.
-    if (approval.act.jkt !== undefined && approval.act.jkt !== jkt) return { status: "another_key" };
+    if (approval.act.jkt !== undefined && approval.act.jkt !== jkt) return unseen("another_key");
     const tooFast = isCounted && isTooFast(tx.now(), approval);
     const interval = approval.interval + (tooFast ? SLOWER_BY : 0);
     // "the interval MUST be increased by 5 seconds for this and all subsequent requests"
     await noteApproval(tx, id, { polledAt: tx.now(), interval });
-    return tooFast ? { status: "too_fast", interval } : judge(tx, approval);
+    return {
+      found: tooFast ? { status: "too_fast", interval } : judge(tx, approval),
+      seen: approval.changedAt,
+    };
   });
+
+const unseen = (status: "unknown" | "another_key"): Look => ({ found: { status }, seen: null });
 
 const isTooFast = (now: Date, { polledAt, interval }: ActApproval): boolean =>
   polledAt !== null && now.getTime() - polledAt.getTime() < interval * 1000;
