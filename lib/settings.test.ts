@@ -67,6 +67,11 @@ describe("defaults", () => {
         providerTimeout: 10,
         webhookRetries: 3,
         webhookBackoff: [1, 5, 30],
+        deviceCodeTtl: 600,
+        deviceRefreshTokenMaxAge: 86_400,
+        hitlTimeout: 300,
+        hitlScopes: [],
+        maxPendingApprovals: 5,
         notificationRateLimit: 3,
         requireDpop: false,
         dpopNonce: "optional",
@@ -395,7 +400,7 @@ describe("rules between settings", () => {
 
 describe("settings of other systems", () => {
   it.each([
-    ["AUTHGENT_HITL_TIMEOUT", "300", "this release does not have the feature yet"],
+    ["AUTHGENT_SCAN_RATE_LIMIT", "30", "this release does not have the feature yet"],
     ["AUTHGENT_SCOPE_MAPPINGS", "{}", "no system ever read it"],
     ["AUTHGENT_DEBUG", "false", "AUTHGENT_LOG_LEVEL=debug writes more to the log"],
     [

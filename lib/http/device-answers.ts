@@ -1,4 +1,4 @@
-import { z } from "zod";
+import type { z } from "zod";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { decideDevice } from "@/lib/services/device-decisions";
@@ -7,29 +7,9 @@ import { refuseOwnClient, signInAgain } from "./act-decision";
 import type { Call, Handler } from "./call";
 import { type DecidingPerson, requireDecidingPerson } from "./deciding-person";
 import { allowedOf, deviceLasts, isNothing, isPresent } from "./device-decision";
+import { DeviceAnswer, DeviceCompletion } from "./device-schemas";
 import { json, readJsonAs } from "./json";
 import { claimByUserCode, claimedByAnother } from "./user-codes";
-
-const code = z.string().max(100).describe("As the device shows it; case, dashes and spaces do not matter");
-const subject = z
-  .unknown()
-  .optional()
-  .describe("Taken for clients of an earlier system and never looked at: the answer is that of who sends it");
-
-/** A person's answer to a device, as JSON (contract of earlier clients, §1.1). */
-export const DeviceAnswer = z.object({
-  user_code: code,
-  subject,
-  action: z.unknown().optional(),
-  scope: z
-    .array(z.string().max(200))
-    .max(100)
-    .optional()
-    .describe("What is allowed; absent: all that is asked"),
-});
-
-/** The same where the answer is a member. */
-export const DeviceCompletion = DeviceAnswer.extend({ action: z.enum(["approve", "deny"]) });
 
 type Answer = z.infer<typeof DeviceAnswer> & { action: "approve" | "deny" };
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { DeviceAnswer, DeviceCompletion } from "./device-answers";
+import { DeviceAnswer, DeviceCompletion } from "./device-schemas";
 import type { Operation } from "./openapi-operations";
 
 const clientId = z.string().optional().describe("Where the client does not authenticate by HTTP Basic");
