@@ -57,7 +57,7 @@ function Messages({ shown: { messages }, now }: { shown: Shown; now: Date }) {
     <div className="facts">
       <div className="fact">
         <h2 className="side">Said so far</h2>
-        <ol>
+        <ol className="said">
           {messages.map(({ from, name, text, at }) => (
             <li key={`${at} ${from} ${text}`}>
               <p className="aside">

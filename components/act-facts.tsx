@@ -139,8 +139,9 @@ function Chain({ shown: { chain } }: Pick<FactsProps, "shown">) {
       <dt className="side">Came by</dt>
       <dd>
         <ol className="chain">
-          {chain.map(({ sub, name, scope }) => (
-            <li key={sub}>
+          {chain.map(({ name, scope }, place) => (
+            // biome-ignore lint/suspicious/noArrayIndexKey: somebody may stand in a chain twice, and nobody moves
+            <li key={place}>
               <ClientText text={name} />
               {scope.length > 0 && <code className="aside block">{scope.join(" ")}</code>}
             </li>

@@ -299,6 +299,38 @@ test("the inbox shows a new question by itself, says so, and can be paused", asy
   await expect(page.getByText("Updates are paused.")).toBeVisible();
 });
 
+test("159: the pages of approvals forbid frames, foreign content and caching", async ({ page }) => {
+  const bot = await adaAndBot(page);
+  const asked = await at.ask(bot, FILES);
+  for (const url of [`${server.url}/inbox`, asked.approval_url]) {
+    const headers = (await page.goto(url))?.headers() ?? {};
+    expect(headers["content-security-policy"], url).toContain("frame-ancestors 'none'");
+    expect(headers["content-security-policy"], url).not.toContain("unsafe");
+    expect(headers["x-frame-options"], url).toBe("DENY");
+    expect(headers["referrer-policy"], url).toBe("same-origin");
+    expect(headers["cache-control"], url).toMatch(/^private, (no-cache, )?no-store/);
+  }
+  await deny(page).click();
+});
+
+test("153: markup that an agent sends is text, and runs nothing", async ({ page }) => {
+  const dialogs: string[] = [];
+  page.on("dialog", (dialog) => {
+    dialogs.push(dialog.message());
+    void dialog.dismiss();
+  });
+  const bot = await adaAndBot(page, "<img src=x onerror=alert(1)>");
+  const markup = "<script>alert(1)</script> [here](javascript:alert(1)) {{7*7}}";
+  const metadata = { "</title>": "<svg onload=alert(1)>" };
+  const asked = await at.ask(bot, { ...FILES, binding_message: markup, metadata });
+  await page.goto(asked.approval_url);
+  await expect(title(page)).toContainText("<img src=x onerror=alert(1)> wants to");
+  await expect(page.getByText(markup, { exact: true })).toBeVisible();
+  await deny(page).click();
+  await expect(title(page)).toHaveText("Refused");
+  expect(dialogs).toEqual([]);
+});
+
 test("154: names that an agent chose displace nothing", async ({ page }) => {
   await enter(page, server.url, "/me", ADA);
   const boxOf = async (name: string) => {

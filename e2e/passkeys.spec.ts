@@ -40,7 +40,7 @@ const section = (page: Page): Locator =>
 const listed = (page: Page): Locator => section(page).getByRole("listitem");
 const nameField = (page: Page): Locator => page.getByLabel("Name of a new passkey");
 const addButton = (page: Page): Locator => page.getByRole("button", { name: "Add a passkey" });
-const told = (page: Page): Locator => page.getByRole("status");
+const told = (page: Page): Locator => page.getByRole("status").filter({ hasText: /\S/ });
 
 async function add(page: Page, name: string) {
   await nameField(page).fill(name);

@@ -2,6 +2,7 @@ import type { Route } from "./call";
 import { deviceApproveEndpoint, deviceCompleteEndpoint, deviceDenyEndpoint } from "./device-answers";
 import { deviceAuthorizationEndpoint } from "./device-authorization";
 import { deviceEntryEndpoint } from "./device-entry";
+import { deviceQrEndpoint } from "./device-qr";
 import { deviceTokenEndpoint } from "./device-token";
 
 const machine = { cors: true, errors: "oauth", bucket: "token" } as const;
@@ -14,6 +15,14 @@ export const deviceRoutes: readonly Route[] = [
     ...machine,
     methods: { POST: deviceAuthorizationEndpoint },
     sameHeaders: ["cache-control", "www-authenticate"],
+  },
+  {
+    path: "/device/qr",
+    cors: true,
+    errors: "oauth",
+    bucket: "read",
+    methods: { GET: deviceQrEndpoint },
+    sameHeaders: ["content-type", "cache-control"],
   },
   { path: "/device/token", ...machine, methods: { POST: deviceTokenEndpoint } },
   { path: "/device/verify", ...person, errors: "page", methods: { POST: deviceEntryEndpoint } },

@@ -17,6 +17,7 @@ export const deviceRequests = {
     authorization_details: z.string().optional().describe("A JSON array of objects with type (RFC 9396 §2)"),
   }),
   DevicePoll: z.object({ device_code: z.string(), client_id: clientId, resource }),
+  UserCodeQuery: z.object({ user_code: z.string().describe("Case, dashes and spaces do not matter") }),
   UserCodeForm: z.object({
     csrf: z.string().describe("From the page whose form this is"),
     user_code: z.string().describe("As the device shows it; case, dashes and spaces do not matter"),
@@ -80,6 +81,14 @@ export const deviceOperations: Readonly<Record<string, Operation>> = {
     answers: { 200: "DeviceAuthorization" },
     errors: [...clientErrors, "invalid_scope"],
     security: "client",
+  },
+  "GET /device/qr": {
+    summary: "The verification_uri_complete of a code to scan: an image, or text for a terminal",
+    tag: "Authorization",
+    spec: "RFC 8628 §3.3.1",
+    query: "UserCodeQuery",
+    answers: { 200: "image" },
+    errors: ["invalid_request"],
   },
   "POST /device/token": {
     summary: "Poll as clients of an earlier system do; others poll at /token",

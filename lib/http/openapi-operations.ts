@@ -33,8 +33,8 @@ export type Operation = {
   query?: RequestSchema;
   form?: RequestSchema;
   json?: RequestSchema;
-  /** Successful answers: a schema, a page, a redirect, a JWT, or nothing in the body. */
-  answers: Readonly<Record<number, AnswerSchema | "page" | "redirect" | "jwt" | "empty">>;
+  /** Successful answers: a schema, a page, an image, a redirect, a JWT, or nothing in the body. */
+  answers: Readonly<Record<number, AnswerSchema | "page" | "image" | "redirect" | "jwt" | "empty">>;
   errors: readonly ErrorCode[];
   security?: "agent" | "decider" | "client" | "registration" | "bearer" | "operator" | "session";
 };

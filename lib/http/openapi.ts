@@ -111,6 +111,8 @@ function success(answer: Operation["answers"][number]): Json {
       return { description: "A page for the person.", content: { "text/html": {} } };
     case "jwt":
       return { description: "A signed JWT.", content: { "application/jwt": {} } };
+    case "image":
+      return { description: "To scan.", content: { "image/svg+xml": {}, "text/plain": {} } };
     case "redirect":
       return {
         description: "Go on there.",

@@ -81,6 +81,10 @@ export const GROUPS: readonly { title: string; about?: string; keys: readonly Se
     ],
   },
   {
+    title: "Asking people",
+    keys: ["deviceCodeTtl", "deviceRefreshTokenMaxAge", "hitlTimeout", "hitlScopes", "maxPendingApprovals"],
+  },
+  {
     title: "Notifications",
     about:
       "How each of them arrives, and how a receiver checks a webhook, is on [a page of its own](notifications.md).",

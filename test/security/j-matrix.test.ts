@@ -128,6 +128,7 @@ const EXPECTED: Record<string, readonly number[]> = {
   "GET /.well-known/jwks.json": [200, 200, 200, 200, 200],
   "GET /.well-known/revocations": [200, 200, 200, 200, 200],
   "GET /openapi.json": [200, 200, 200, 200, 200],
+  "GET /device/qr": [400, 400, 400, 400, 400],
   "GET /health": [200, 200, 200, 200, 200],
   "GET /ready": [200, 200, 200, 200, 200],
 };

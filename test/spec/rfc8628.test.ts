@@ -214,6 +214,13 @@ describe("RFC 8628 Device Authorization Grant", () => {
     expect((await tokensOf(await poll)).scope).toBe("files:read");
   });
 
+  it("§3.5: Prefer: wait is not over because the code is new", async () => {
+    const poll = d.poll(app, await asked(), {}, { prefer: "wait=1" });
+    const startedAt = performance.now();
+    expect(await refusalOf(await poll)).toEqual({ status: 400, error: "authorization_pending" });
+    expect(performance.now() - startedAt).toBeGreaterThan(900);
+  });
+
   it("§4: the metadata names the endpoint and the grant type", async () => {
     const metadata = await (await c.call("/.well-known/oauth-authorization-server")).json();
     expect(metadata.device_authorization_endpoint).toBe("http://localhost:8000/device/authorize");

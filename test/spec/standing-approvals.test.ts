@@ -7,10 +7,11 @@ import { consumeApproval, findApproval } from "@/lib/services/approvals";
 import type { Client } from "@/lib/services/clients";
 import { listStandingApprovals } from "@/lib/services/standing-approvals";
 import { actsOf } from "@/test/support/acts";
-import { refusalOf } from "@/test/support/client";
+import { basic, refusalOf, tokensOf } from "@/test/support/client";
 import { unique } from "@/test/support/context";
 import type { Visitor } from "@/test/support/passkeys";
 import { type PublicServer, publicServer } from "@/test/support/public-server";
+import { waiting } from "@/test/support/waiting";
 
 let s: PublicServer;
 let a: ReturnType<typeof actsOf>;
@@ -166,6 +167,39 @@ describe("what was allowed from now on", () => {
     expect((await stop(owner)).headers.get("location")).toBe("/me?done=asked-again");
     expect((await again()).status).toBe("pending");
     expect(await mine()).toEqual([]);
+  });
+});
+
+describe("an agent that asks over HTTP", () => {
+  const standing = { decision: "approve", standing: { uses: 5, days: 5 } };
+
+  it("by a step-up: the second one is approved when it is made, and has its token at once", async () => {
+    const [service, admin] = [await s.createService({ scope: "act" }), await a.visit("admin")];
+    const headers = basic(service);
+    const body = { agent_id: service.clientId, action: "act", scope: "act", resource: act.resource };
+    const ask = async () => (await s.c.json("/stepup", body, headers)).json();
+    const first = await ask();
+    expect(first.status).toBe("pending");
+    expect((await a.answer(admin, first, standing)).status).toBe(200);
+    const second = await ask();
+    expect(second.status).toBe("approved");
+    const { step_up_token: token } = await (await s.c.call(`/stepup/${second.id}`, { headers })).json();
+    expect(await s.introspect(token)).toMatchObject({ active: true, scope: "act", aud: act.resource });
+  });
+
+  it("for a token that waits: the second one is there with the first poll", async () => {
+    const held = await a.resource({ approval: "required" });
+    const [service, admin] = [await s.createService({ scope: "act" }), await a.visit("admin")];
+    const w = waiting(s.t, s.c);
+    const ask = async () => {
+      const fields = { grant_type: "client_credentials", scope: "act", resource: held.resource };
+      return String((await (await s.c.token(service, fields)).json()).auth_req_id);
+    };
+    const first = await ask();
+    expect((await a.answer(admin, { id: w.approvalOf(first) }, standing)).status).toBe(200);
+    await tokensOf(await w.poll(service, first));
+    const { access_token: token } = await tokensOf(await w.poll(service, await ask()));
+    expect(await s.isActive(token)).toBe(true);
   });
 });
 
