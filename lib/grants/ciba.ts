@@ -4,7 +4,7 @@ import { OAuthError } from "@/lib/errors";
 import { satisfiesAcr } from "@/lib/oauth/acr";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import type { ActApproval } from "@/lib/services/approvals";
-import { cibaScope } from "@/lib/services/ciba-requests";
+import { cibaScope, requireTheirsAlone } from "@/lib/services/ciba-requests";
 import { touchClient } from "@/lib/services/clients";
 import { mintIdToken } from "@/lib/services/id-tokens";
 import { askPolicy, mintAccessToken, requireKeyWhereNeeded } from "@/lib/services/issuing";
@@ -58,6 +58,7 @@ async function issueForPerson(
   const { subject = "", resource, authorizationDetails, scope: asked, jkt: bound } = approval.act;
   const { authTime, amr } = signInOf(approval);
   const scope = await cibaScope(ctx, { client, resource, asked, role: person.role });
+  await requireTheirsAlone(ctx, { resource, scope, authorizationDetails }, person);
   const { clientId } = client;
   const grantType = GRANT_TYPES.ciba;
   const token = { grantType, clientId, subject, scope, audience: resource, authorizationDetails };

@@ -9,7 +9,7 @@ import { parseScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { requestAct } from "@/lib/services/acts";
 import { handleOf } from "@/lib/services/approval-handles";
-import { cibaScope, personHinted } from "@/lib/services/ciba-requests";
+import { cibaScope, personHinted, requireTheirsAlone } from "@/lib/services/ciba-requests";
 import type { Client } from "@/lib/services/clients";
 import { sealPing } from "@/lib/services/pings";
 import { requestedDetails } from "@/lib/services/requested-details";
@@ -46,13 +46,14 @@ type Fields = z.infer<typeof BackchannelRequest>;
 export async function backchannelEndpoint(ctx: Context, call: Call): Promise<Response> {
   const { fields, resources } = await readForm(call.request);
   const { client, authMethod } = await authenticateClient(ctx, call, fields);
-  await takeFromBucket(ctx, "tokenClient", client.clientId);
   requireCibaClient(client, authMethod);
+  await takeFromBucket(ctx, "tokenClient", client.clientId);
   const asked = parse(fields);
   const reason = bindingMessage(asked.binding_message);
   const jkt = await verifyProof(ctx, call);
   const person = await personHinted(ctx, client, asked);
   const { resource, ...power } = await powerOf(ctx, { client, asked, resources, role: person.role });
+  await requireTheirsAlone(ctx, { resource, ...power }, person);
   const subject = `user:${person.id}`;
   const approval = await requestAct(ctx, {
     kind: "ciba",

@@ -37,8 +37,8 @@ export async function withoutUnapproved<Held extends Given>(
   return { ...given, scope: keptScope, authorizationDetails: keptDetails };
 }
 
-/** Nobody else has to agree, and nobody else is named. */
-function isTheirsAlone(
+/** Whether a person alone may say yes: nobody else has to agree, and nobody else is named. */
+export function isTheirsAlone(
   { approverIds, approverGroups, quorum, fourEyes }: Ruling,
   { id, groups }: Person,
 ): boolean {

@@ -3,6 +3,8 @@ import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { isIdentityScope } from "@/lib/oauth/identity-scope";
 import { unionScope } from "@/lib/oauth/scope";
+import { isTheirsAlone } from "./approval-by-consent";
+import { rulingOf } from "./approval-rules";
 import type { Client } from "./clients";
 import { verifyIdToken } from "./id-tokens";
 import { identityAskedFor } from "./identity";
@@ -52,4 +54,15 @@ export async function cibaScope(
   );
   const scope = meant.length > 0 ? requestedScope(grantable, meant) : [];
   return unionScope(scope, identity);
+}
+
+type Power = Parameters<typeof rulingOf>[1];
+
+/** CIBA asks one person, so what takes others is not asked for here (CIBA Core §7.1). */
+export async function requireTheirsAlone(ctx: Context, power: Power, person: User): Promise<void> {
+  if (isTheirsAlone(await rulingOf(ctx, power), person)) return;
+  throw new OAuthError(
+    "invalid_scope",
+    "This takes the approval of others than this person. Ask for less, or ask for this at /stepup.",
+  );
 }

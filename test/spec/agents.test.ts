@@ -153,6 +153,7 @@ describe("POST /agents (contract §1.5)", () => {
         "client_credentials",
         "urn:ietf:params:oauth:grant-type:token-exchange",
         "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        "urn:openid:params:grant-type:ciba",
       ],
       redirect_uris: [],
     });

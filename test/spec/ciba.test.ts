@@ -149,6 +149,16 @@ describe("a backchannel authentication request (CIBA Core §7)", () => {
     expect(await refusalOf(await ask({ scope: "vault:open" }))).toEqual(refused("invalid_scope"));
   });
 
+  it.each([
+    ["two people", { quorum: 2 }],
+    ["somebody else", { fourEyes: true }],
+    ["certain people", { approvers: ["group:treasury"] }],
+  ])("§13: invalid_scope for what takes %s: one person is asked", async (_, rule) => {
+    const resource = await bankOf(t, rule);
+    expect(await refusalOf(await ask({ resource, scope: SCOPE }))).toEqual(refused("invalid_scope"));
+    expect((await ask({ resource })).status).toBe(200);
+  });
+
   it("§7.1: acr_values that nobody here can meet are refused", async () => {
     expect(await refusalOf(await ask({ acr_values: "gold" }))).toEqual(
       refused("unmet_authentication_requirements"),

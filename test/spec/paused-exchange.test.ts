@@ -146,6 +146,15 @@ describe("an exchange that a person has to approve stops in the middle of a chai
     expect((await paused()).auth_req_id).not.toBe(first.auth_req_id);
   });
 
+  it("is no surprise for who checks first, and nobody is asked by that", async () => {
+    const asked = { subject_token: held, client_id: agents[2].clientId, audience: bank };
+    const check = await (await c.json("/token/check", asked, basic(agents[2]))).json();
+    expect([check.allowed, check.reasons]).toEqual([
+      false,
+      ["A person approves this each time: the exchange answers approval_required, and waits for them."],
+    ]);
+  });
+
   it("is not asked about at all without the scope that needs it", async () => {
     const { scope } = await tokensOf(await pay({ scope: "balance:read" }));
     expect(scope).toBe("balance:read");
