@@ -158,6 +158,15 @@ test("a link that a stranger sent asks nobody anything by itself", async ({ page
   expect((await device.answer).body.error).toBe("access_denied");
 });
 
+test("the page of codes forbids frames, foreign content and caching", async ({ page }) => {
+  await goTo(page);
+  const headers = (await page.reload())?.headers() ?? {};
+  expect(headers["content-security-policy"]).toContain("form-action 'self'");
+  expect(headers["x-frame-options"]).toBe("DENY");
+  expect(headers["referrer-policy"]).toBe("same-origin");
+  expect(headers["cache-control"]).toMatch(/no-store/);
+});
+
 test.describe("without JavaScript", () => {
   test.use({ javaScriptEnabled: false });
 

@@ -306,6 +306,23 @@ describe("87: after the code has expired", () => {
   });
 });
 
+describe("who may register for it on the internet", () => {
+  it("nobody by their own word; an agent by its manager", async () => {
+    const metadata = { ...d.registration(), token_endpoint_auth_method: "none" };
+    expect((await s.c.json("/register", metadata)).status).toBe(400);
+    const plain = await (await s.c.json("/agents", { name: "plain" }, s.operator)).json();
+    const agent = { clientId: plain.client_id, secret: plain.client_secret, redirectUri: "" };
+    expect(await refusalOf(await d.send("/device/authorize", agent))).toEqual({
+      status: 400,
+      error: "unauthorized_client",
+    });
+    const grant_types = ["client_credentials", GRANT_TYPES.deviceCode];
+    const cli = await (await s.c.json("/agents", { name: "cli", grant_types }, s.operator)).json();
+    const asking = { clientId: cli.client_id, secret: cli.client_secret, redirectUri: "" };
+    expect((await d.send("/device/authorize", asking, { resource: files })).status).toBe(200);
+  });
+});
+
 describe("89: scope beyond the client", () => {
   it.each(["files:write", "files:read files:write", "admin:users"])(
     "%s is refused at once",

@@ -4,6 +4,7 @@ import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { createResource } from "@/lib/services/resources";
 import { type App, type Connection, connect, type Person, refusalOf, tokensOf } from "@/test/support/client";
 import { type TestContext, testContext, unique } from "@/test/support/context";
+import { PAYMENT, param, pay } from "@/test/support/details-types";
 import { devices } from "@/test/support/devices";
 import { keyHolder } from "@/test/support/dpop";
 import { listening } from "@/test/support/listening";
@@ -265,6 +266,29 @@ describe("what else a device code is held to", () => {
       status: 400,
       error: "invalid_target",
     });
+  });
+
+  it("RFC 9396 §7: what is asked for in detail is in the tokens as far as the person ticked it", async () => {
+    const resource = `https://${unique("bank")}.example`;
+    await createResource(
+      t.ctx,
+      {
+        ...{ resource, name: "Bank", scopes: [], aliases: [], introspectionClients: [] },
+        ...{ authorizationDetailsTypes: [PAYMENT], dpopBoundAccessTokensRequired: false },
+      },
+      "test",
+    );
+    const codes = await d.codes(app, { resource, authorization_details: param(pay(40), pay(99)) });
+    await d.allow(person, codes, [], { detail: ["0"] });
+    const tokens = await tokensOf(await d.poll(app, codes));
+    expect([tokens.scope, tokens.authorization_details]).toEqual(["", [pay(40)]]);
+    const refreshed = await tokensOf(await c.refresh(app, tokens.refresh_token));
+    expect(refreshed.authorization_details).toEqual([pay(40)]);
+    const unknown = await d.send("/device/authorize", app, {
+      resource,
+      authorization_details: '[{"type":"x"}]',
+    });
+    expect(await refusalOf(unknown)).toEqual({ status: 400, error: "invalid_authorization_details" });
   });
 
   it("a person who takes their yes back before the device fetched it gives nothing", async () => {

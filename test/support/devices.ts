@@ -15,7 +15,13 @@ export type Codes = {
   interval: number;
 };
 
-type Answer = { scope?: readonly string[]; decision?: "allow" | "deny"; keep?: "long"; browser?: string };
+type Answer = {
+  scope?: readonly string[];
+  detail?: readonly string[];
+  decision?: "allow" | "deny";
+  keep?: "long";
+  browser?: string;
+};
 
 /** Devices that ask at a server, and the people who type their codes. */
 export function devices(c: Connection, origin = "http://localhost:8000") {
