@@ -33,6 +33,9 @@ const sql = postgres(url, { max: 1 });
 // Agents wait at one; people answer at the same, and then at the other.
 const here = await startOurs(url, 8711, ["dist/server.mjs"], env);
 const there = await startOurs(url, 8712, ["dist/server.mjs"], { ...env, AUTHGENT_SERVER_URL: here.origin });
+process.on("exit", () => {
+  for (const { child } of [here, there]) child.kill();
+});
 const person = { here: await signIn(here.origin), there: await signIn(there.origin) };
 
 console.log(
@@ -57,7 +60,8 @@ async function measure(count, where) {
     const answer = await send(here.origin, "GET", `/stepup/${id}`, { authorization, prefer: "wait=60" });
     if (answer.status !== "pending") heardAt.set(id, performance.now());
   });
-  await sleep(2000 + count);
+  // Statistics of what came before arrive late.
+  await sleep(12_000);
   const queries = await queriesPerSecond();
   const memory = (memoryOf(here.child.pid) - before) / count;
   const origin = where === "here" ? here.origin : there.origin;
@@ -117,26 +121,29 @@ async function send(origin, method, path, headers, body) {
   return JSON.parse(text);
 }
 
-/** The cookies of an admin who signed in. */
+/** The cookies of an admin who signed in, as a browser does it. */
 async function signIn(origin) {
-  const page = await request(`${origin}/login?local`, { dispatcher });
-  const html = await page.body.text();
-  const browser = [page.headers["set-cookie"]].flat().map((cookie) => cookie.split(";")[0]);
-  const csrf = /name="csrf" value="([^"]+)"/.exec(html)?.[1];
-  const answer = await request(`${origin}/login`, {
-    dispatcher,
+  const jar = new Map();
+  const visit = async (path, init = {}) => {
+    const cookie = [...jar].map(([name, value]) => `${name}=${value}`).join("; ");
+    const headers = { cookie, origin: here.origin, ...init.headers };
+    const answer = await request(`${origin}${path}`, { dispatcher, ...init, headers });
+    for (const set of [answer.headers["set-cookie"] ?? []].flat()) {
+      const [, name, value] = /^([^=]+)=([^;]*)/.exec(set) ?? [];
+      if (value) jar.set(name, value);
+      else jar.delete(name);
+    }
+    return { html: await answer.body.text(), location: answer.headers.location };
+  };
+  const { html } = await visit("/login?local");
+  const csrf = /name="csrf" value="([^"]+)"/.exec(html)?.[1] ?? "";
+  const { location } = await visit("/login/local", {
     method: "POST",
-    headers: {
-      "content-type": "application/x-www-form-urlencoded",
-      cookie: browser.join("; "),
-      origin: here.origin,
-    },
+    headers: { "content-type": "application/x-www-form-urlencoded" },
     body: new URLSearchParams({ csrf, continue: "/me", ...ADMIN }).toString(),
   });
-  await answer.body.dump();
-  const session = [answer.headers["set-cookie"] ?? []].flat().map((cookie) => cookie.split(";")[0]);
-  if (session.length === 0) throw new Error(`no session: ${answer.statusCode}`);
-  return [...browser, ...session].join("; ");
+  await visit(location);
+  return [...jar].map(([name, value]) => `${name}=${value}`).join("; ");
 }
 
 /** What all instances ask the database, apart from this question. */
@@ -154,4 +161,6 @@ async function queriesPerSecond() {
 }
 
 /** Kilobytes that a process holds in memory. */
-const memoryOf = (pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+function memoryOf(pid) {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+}
