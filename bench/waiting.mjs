@@ -39,7 +39,7 @@ process.on("exit", () => {
 const person = { here: await signIn(here.origin), there: await signIn(there.origin) };
 
 console.log(
-  "| waiting | answered | heard of it, ms: p50 | p95 | p99 | queries/s while nobody answers | kB of memory each |",
+  "| waiting | answered | heard of it, ms: p50 | p95 | p99 | queries/s while nobody answers | memory of the server, MB |",
 );
 console.log("| --- | --- | --- | --- | --- | --- | --- |");
 for (const count of WAITERS) for (const where of ["here", "there"]) await measure(count, where);
@@ -54,7 +54,6 @@ async function measure(count, where) {
   const agents = [];
   for (let made = 0; made < count; made += 50)
     agents.push(...(await Promise.all(Array.from({ length: Math.min(50, count - made) }, ask))));
-  const before = memoryOf(here.child.pid);
   const heardAt = new Map();
   const waiting = agents.map(async ({ id, authorization }) => {
     const answer = await send(here.origin, "GET", `/stepup/${id}`, { authorization, prefer: "wait=60" });
@@ -63,7 +62,7 @@ async function measure(count, where) {
   // Statistics of what came before arrive late.
   await sleep(12_000);
   const queries = await queriesPerSecond();
-  const memory = (memoryOf(here.child.pid) - before) / count;
+  const memory = memoryOf(here.child.pid) / 1024;
   const origin = where === "here" ? here.origin : there.origin;
   const answeredAt = new Map();
   for (const { id } of agents.slice(0, ANSWERS)) {
@@ -79,9 +78,9 @@ async function measure(count, where) {
   );
   delays.sort((a, b) => a - b);
   const at = (share) => delays[Math.min(delays.length - 1, Math.floor(delays.length * share))]?.toFixed(0);
-  const where2 = where === "here" ? "on the same instance" : "on the other one";
+  const place = where === "here" ? "on the same instance" : "on the other one";
   console.log(
-    `| ${count} | ${where2} | ${at(0.5)} | ${at(0.95)} | ${at(0.99)} | ${queries.toFixed(1)} | ${memory.toFixed(0)} |`,
+    `| ${count} | ${place} | ${at(0.5)} | ${at(0.95)} | ${at(0.99)} | ${queries.toFixed(1)} | ${memory.toFixed(0)} |`,
   );
   // What still waits ends with its minute; nobody measures it.
   void Promise.allSettled(waiting);
