@@ -3,7 +3,7 @@ import { OAuthError } from "@/lib/errors";
 import { actDigest } from "@/lib/oauth/act-digest";
 import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import type { Decision } from "@/lib/providers/policy/provider";
-import { type ActApproval, consumeApproval } from "@/lib/services/approvals";
+import { type ActApproval, APPROVED_TTL, consumeApproval } from "@/lib/services/approvals";
 import type { Client } from "@/lib/services/clients";
 import { record } from "@/lib/services/events";
 import { type Issue, requireAllowed } from "@/lib/services/issuing";
@@ -64,9 +64,7 @@ export function requireApproved({ client, approval }: Requester, wanted: Wanted,
   return { policyVersion: decision.version, approvalId: approval.id, approvedDigest: digest };
 }
 
-/** Seconds that a token lives which a person approved (product decision D9). */
-const APPROVED_TTL = 300;
-
+/** How long a token lives, in seconds, which perhaps a person approved. */
 export const approvedTtl = (ttl: number, approval: ActApproval | undefined): number =>
   approval ? Math.min(ttl, APPROVED_TTL) : ttl;
 

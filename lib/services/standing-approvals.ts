@@ -6,7 +6,7 @@ import { rowId } from "@/lib/ids";
 import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { covers, findUncovered } from "@/lib/oauth/details-narrowing";
 import { typeOf } from "@/lib/oauth/details-terms";
-import { type ActApproval, isAct, lockApproval, settleApproval, USE_WITHIN } from "./approvals";
+import { type ActApproval, isAct, lockApproval, settleApproval } from "./approvals";
 import { mayDecide, mayGive } from "./deciders";
 import { record } from "./events";
 import type { Answerer } from "./sessions";
@@ -157,10 +157,7 @@ async function consumeUse(tx: Context, id: string): Promise<StandingApproval | u
 async function settleBy(tx: Context, approval: ActApproval, used: StandingApproval) {
   const settled = await settleApproval(tx, approval.id, {
     status: "approved",
-    answer: {
-      decidedBy: `standing:${used.id}`,
-      expiresAt: new Date(tx.now().getTime() + USE_WITHIN * 1000),
-    },
+    answer: { decidedBy: `standing:${used.id}` },
   });
   if (!settled || !isAct(settled)) return undefined;
   await record(tx, {

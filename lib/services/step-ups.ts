@@ -8,7 +8,7 @@ import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { isIdentityScope } from "@/lib/oauth/identity-scope";
 import { digestOf, requestAct } from "./acts";
 import { findAgent } from "./agent-lookup";
-import { type ActApproval, consumeApproval, findApproval, isAct } from "./approvals";
+import { type ActApproval, APPROVED_TTL, consumeApproval, findApproval, isAct } from "./approvals";
 import { chainLinksOf } from "./chain-links";
 import { type Client, findClient } from "./clients";
 import { record } from "./events";
@@ -17,9 +17,6 @@ import { requestedDetails } from "./requested-details";
 import { resolveTarget, type Target } from "./targets";
 import { isUnrevoked, type LiveToken } from "./token-state";
 import { storeAccessToken } from "./tokens";
-
-/** Seconds that a token for one approved act lives (product decision D9). */
-const STEP_UP_TTL = 300;
 
 /** What an agent asks a person to allow, once. */
 export type NewStepUp = {
@@ -189,7 +186,7 @@ function mintFor(ctx: Context, approval: ActApproval) {
   const actor: Actor | undefined = parent?.act === undefined ? undefined : parseActor(parent.act);
   return mintAccessToken(ctx, {
     grantType: GRANT_TYPE,
-    ...{ clientId, subject, audience: act.resource, ttl: STEP_UP_TTL, jkt: act.jkt },
+    ...{ clientId, subject, audience: act.resource, ttl: APPROVED_TTL, jkt: act.jkt },
     ...{ scope: act.scope, approvedScope: act.scope, approvalId: id, approvedDigest: digest },
     authorizationDetails: act.authorizationDetails,
     ...{ grantId: parent?.grantId, familyId: parent?.familyId },
