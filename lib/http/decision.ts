@@ -14,6 +14,7 @@ import { answerActAsJson } from "./approvals";
 import { codeRedirect, errorRedirect } from "./authorize";
 import type { Call } from "./call";
 import { answerDevice } from "./device-decision";
+import { insufficientAuthentication } from "./insufficient-authentication";
 import { json, readJsonAs } from "./json";
 import { returnPage } from "./page";
 import { authenticationNeeded } from "./person-authentication";
@@ -121,8 +122,7 @@ export async function decisionApiEndpoint(ctx: Context, call: Call): Promise<Res
   if (view.state === "answered") throw new OAuthError("conflict", "This approval was answered already.");
   if (view.state !== "open") throw new OAuthError("not_found", "There is no such approval for you.");
   const { approval } = view;
-  if (authenticationNeeded(ctx, approval, by))
-    throw new OAuthError("forbidden", "Sign in again to answer this.");
+  if (authenticationNeeded(ctx, approval, by)) throw otherSignIn(approval);
   const chosen = body.scope ?? approval.request.scope;
   const allow = body.decision === "allow" ? await allowedScope(ctx, approval, by, chosen) : undefined;
   const details = await chosenDetails(ctx, approval, body.authorization_details);
@@ -135,6 +135,12 @@ export async function decisionApiEndpoint(ctx: Context, call: Call): Promise<Res
   const decided = await decideConsent(ctx, { id, by, browser, allow, details, address: call.address });
   if (decided.outcome === "too_late") throw new OAuthError("conflict", "This approval was answered already.");
   return json({ id, status: decided.outcome, redirect_to: redirectOf(ctx, decided) });
+}
+
+/** What the app asked of the sign-in, the pages do. */
+function otherSignIn({ request: { maxAge, acrValues } }: Consent): OAuthError {
+  const needed = { maxAge: maxAge ?? (acrValues ? undefined : 0), acrValues };
+  return insufficientAuthentication("Open the page of the question: its app wants another sign-in.", needed);
 }
 
 /** The details that a JSON answer allows; a place where the request has none is a mistake to be told of. */
