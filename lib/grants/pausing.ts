@@ -5,6 +5,7 @@ import { formatScope } from "@/lib/oauth/scope";
 import { deriveKey, open, seal } from "@/lib/secret-key";
 import { requestAct } from "@/lib/services/acts";
 import { handleOf } from "@/lib/services/approval-handles";
+import { approvalUrl } from "@/lib/services/approval-page";
 import { rulingOf } from "@/lib/services/approval-rules";
 import type { ActApproval } from "@/lib/services/approvals";
 import { chainLinksOf } from "@/lib/services/chain-links";
@@ -61,7 +62,7 @@ export async function pause(
       detail: "approval_required",
       members: {
         ...handle,
-        approval_url: `${ctx.settings.serverUrl}/approve/${approval.id}`,
+        approval_url: approvalUrl(ctx, approval.id),
         stepup_id: approval.id,
       },
     },

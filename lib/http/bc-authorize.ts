@@ -9,6 +9,7 @@ import { parseScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { requestAct } from "@/lib/services/acts";
 import { handleOf } from "@/lib/services/approval-handles";
+import { chainLinksOf } from "@/lib/services/chain-links";
 import { cibaScope, personHinted, requireTheirsAlone } from "@/lib/services/ciba-requests";
 import type { Client } from "@/lib/services/clients";
 import { sealPing } from "@/lib/services/pings";
@@ -55,6 +56,7 @@ export async function backchannelEndpoint(ctx: Context, call: Call): Promise<Res
   const { resource, ...power } = await powerOf(ctx, { client, asked, resources, role: person.role });
   await requireTheirsAlone(ctx, { resource, ...power }, person);
   const subject = `user:${person.id}`;
+  const requester = { clientId: client.clientId, name: client.name, scope: power.scope };
   const approval = await requestAct(ctx, {
     kind: "ciba",
     client,
@@ -63,10 +65,7 @@ export async function backchannelEndpoint(ctx: Context, call: Call): Promise<Res
     sealedPing: await pingOf(ctx, client, asked),
     act: {
       ...{ subject, actors: [], resource, ...power, jkt, said: { reason }, address: call.address },
-      chain: [
-        { sub: subject, name: person.email || person.name, scope: power.scope },
-        { sub: `client:${client.clientId}`, name: client.name, scope: power.scope },
-      ],
+      chain: await chainLinksOf(ctx, { subject, lineage: [], requester }),
       acrValues: acrValuesOf(asked),
       userAgent: call.request.headers.get("user-agent") ?? undefined,
     },

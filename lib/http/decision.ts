@@ -2,6 +2,7 @@ import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { remainingDetails } from "@/lib/oauth/details-terms";
 import { redirectKind } from "@/lib/oauth/redirect-uri";
+import { approvalPath } from "@/lib/services/approval-page";
 import { type Consent, findApproval, isAskedByAgent } from "@/lib/services/approvals";
 import { type DecisionOutcome, decideConsent, openConsent } from "@/lib/services/consents";
 import { findStandingGrant } from "@/lib/services/grants";
@@ -26,7 +27,7 @@ export const decisionPurpose = (id: string): string => `decide ${id}`;
 /** `POST /approve/{id}/decision`: the person's answer, from the page; works without JavaScript. */
 export async function decisionEndpoint(ctx: Context, call: Call): Promise<Response> {
   const id = call.params.id ?? "";
-  const page = `/approve/${encodeURIComponent(id)}`;
+  const page = approvalPath(id);
   const form = await readPersonForm(ctx, call, decisionPurpose(id));
   if (!form) return seeOther(loginPath(page));
   const asked = await findApproval(ctx, id);

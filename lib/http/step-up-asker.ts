@@ -1,5 +1,6 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import { basicChallenge, bearerChallenge } from "@/lib/oauth/challenge";
 import { type ActApproval, findApproval, isAct } from "@/lib/services/approvals";
 import { type Client, findClientRecently } from "@/lib/services/clients";
 import { findAskingClient, findStepUp, requireOwnAudience } from "@/lib/services/step-ups";
@@ -41,7 +42,11 @@ const prove = ({ settings }: Context) =>
     "invalid_token",
     "Authenticate as the agent: by an access token of its own, or as its client.",
     {
-      headers: { "www-authenticate": `Bearer, Basic realm="${new URL(settings.serverUrl).host}"` },
+      headers: {
+        "www-authenticate": [bearerChallenge({}), basicChallenge(new URL(settings.serverUrl).host)].join(
+          ", ",
+        ),
+      },
     },
   );
 
@@ -76,7 +81,7 @@ export async function stepUpOf(ctx: Context, { params }: Call, asker: Asker): Pr
 }
 
 /** The same of every question of a client's own, however it waits for the answer: here, or by polling for a token. */
-export async function questionOf(ctx: Context, call: Call, asker: Asker): Promise<ActApproval> {
+export async function ownQuestion(ctx: Context, call: Call, asker: Asker): Promise<ActApproval> {
   const approval = await findApproval(ctx, call.params.id ?? "");
   const isOwn = asker.kind === "client" && asker.client.clientId === approval?.clientId;
   return isOwn && approval && isAct(approval) ? approval : stepUpOf(ctx, call, asker);
