@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ERRORS, type ErrorCode } from "@/lib/errors";
 import { grants } from "@/lib/grants/index";
+import { DELIVERY_MODES } from "@/lib/oauth/backchannel-metadata";
 import { RegistrationRequest } from "@/lib/oauth/client-metadata";
 import { DecisionRecords } from "@/lib/oauth/decision-record";
 import { BackchannelRequest } from "./bc-authorize";
@@ -52,6 +53,10 @@ const User = NewUser.omit({ password: true }).extend({
   created_at: instant,
   last_sign_in_at: instant.nullable(),
 });
+const backchannel = {
+  backchannel_token_delivery_mode: z.enum(DELIVERY_MODES).optional().describe("Of a client that asks people"),
+  backchannel_client_notification_endpoint: z.url().optional(),
+};
 const Client = z.object({
   client_id: z.string(),
   kind: z.enum(["static", "dynamic", "document", "agent"]),
@@ -66,6 +71,7 @@ const Client = z.object({
   allowed_resources: z.array(z.string()),
   legacy_assertion_audience: z.boolean().optional(),
   id_jag_targets: z.array(z.looseObject({ issuer: z.string(), client_id: z.string() })),
+  ...backchannel,
   created_at: instant,
   last_used_at: instant.nullable(),
 });
@@ -204,6 +210,7 @@ export const answerSchemas = {
     grant_types: z.array(z.string()),
     response_types: z.array(z.string()),
     application_type: z.enum(["web", "native"]),
+    ...backchannel,
   }),
   ServerMetadata: z.looseObject({
     issuer: z.url(),
