@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { errorDescription } from "@/lib/oauth/error-description";
-import { readHandle } from "@/lib/services/approval-handles";
+import { type Handle, readHandle } from "@/lib/services/approval-handles";
 import { pollApproval } from "@/lib/services/approval-polls";
 import type { ActApproval } from "@/lib/services/approvals";
 import { openQuestion } from "@/lib/services/clarifications";
@@ -31,13 +31,13 @@ export type GoOn = (
   approval: ActApproval,
 ) => Promise<TokenResponse>;
 
-type Handle = "auth_req_id" | "deferral_code" | "device_code";
+type Polled = Handle | "device_code";
 
 /** The approval that a client polls for with a handle of ours, once a person said yes (CIBA Core §10.1). */
 export const approvalOf = (
   ctx: Context,
   request: TokenRequest<unknown>,
-  name: Exclude<Handle, "device_code">,
+  name: Handle,
   value: string,
 ): Promise<ActApproval> => answeredApproval(ctx, request, { name, id: readHandle(ctx, value, name) });
 
@@ -45,7 +45,7 @@ export const approvalOf = (
 export async function answeredApproval(
   ctx: Context,
   { client, jkt, wait }: TokenRequest<unknown>,
-  { name, id }: { name: Handle; id: string | undefined },
+  { name, id }: { name: Polled; id: string | undefined },
 ): Promise<ActApproval> {
   if (id === undefined) throw unknownHandle(name);
   const poll = await pollApproval(ctx, { id, clientId: client.clientId, jkt, wait });
@@ -89,7 +89,7 @@ async function pending(ctx: Context, id: string): Promise<OAuthError> {
 }
 
 /** One refusal for what there never was, what was used, and what is another client's. */
-export const unknownHandle = (name: Handle) =>
+export const unknownHandle = (name: Polled) =>
   new OAuthError(
     "invalid_grant",
     `The ${name} is unknown, used or not this client's. Send the request for one again.`,
