@@ -14,6 +14,7 @@ import { killSwitchAnswers, killSwitchRequests } from "./openapi-kill-switch";
 import { notificationAnswers, notificationRequests } from "./openapi-notifications";
 import { passkeyAnswers, passkeyRequests } from "./openapi-passkeys";
 import { stepUpAnswers, stepUpRequests } from "./openapi-step-up";
+import { tokenAnswers } from "./openapi-tokens";
 import { NewResource, ResourcePatch } from "./resources";
 import { SecretRotation } from "./secret-rotation";
 import { TokenCheck } from "./token-check";
@@ -179,25 +180,7 @@ export const answerSchemas = {
       .optional()
       .describe("What waits for a person, with completion_mode=narrowed"),
   }),
-  AttestationChallenge: z.object({
-    attestation_challenge: z.string().describe("Becomes challenge in OAuth-Client-Attestation-PoP"),
-  }),
   Pushed: z.object({ request_uri: z.string(), expires_in: z.int().describe("Seconds") }),
-  Introspection: z.looseObject({
-    active: z.boolean(),
-    scope: z.string().optional(),
-    client_id: z.string().optional(),
-    sub: z.string().optional(),
-    aud: z.string().optional(),
-    exp: z.int().optional(),
-    authorization_details: details.optional().describe("As the token has them (RFC 9396 §9.2)"),
-  }),
-  UserInfo: z.object({
-    sub: z.string(),
-    name: z.string().optional(),
-    email: z.string().optional(),
-    email_verified: z.boolean().optional(),
-  }),
   Registration: z.looseObject({
     client_id: z.string(),
     client_id_issued_at: z.int(),
@@ -250,22 +233,7 @@ export const answerSchemas = {
   ...passkeyAnswers,
   ...notificationAnswers,
   ...stepUpAnswers,
-  TokenChecked: z.object({
-    allowed: z.boolean(),
-    effective_scopes: z.array(z.string()),
-    effective_authorization_details: details.optional(),
-    delegation_depth: z.int().describe("Hops so far"),
-    max_delegation_depth: z.int(),
-    reasons: z.array(z.string()).describe("Everything that stands against it"),
-  }),
-  TokenInspection: z.looseObject({
-    valid: z.boolean().describe("Whether it counts here now"),
-    claims: z.looseObject({}).nullable(),
-    delegation_chain: z
-      .object({ depth: z.int(), actors: z.array(z.string()), human_root: z.boolean() })
-      .nullable(),
-    error: z.string().nullable().describe("Why it does not count"),
-  }),
+  ...tokenAnswers,
   Status: z.object({ status: z.string(), db: z.string().optional(), keys: z.string().optional() }),
   McpMessage: z.looseObject({ jsonrpc: z.literal("2.0") }),
   OpenApi: z.looseObject({ openapi: z.string() }),
