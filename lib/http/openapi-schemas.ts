@@ -8,7 +8,7 @@ import { BackchannelRequest } from "./bc-authorize";
 import { ClientPatch, Operators } from "./clients";
 import { agentAnswers, agentRequests } from "./openapi-agents";
 import { approvalAnswers, approvalRequests } from "./openapi-approvals";
-import { cibaAnswers } from "./openapi-ciba";
+import { cibaAnswers, pendingMembers } from "./openapi-ciba";
 import { deviceAnswers, deviceRequests } from "./openapi-device";
 import { killSwitchAnswers, killSwitchRequests } from "./openapi-kill-switch";
 import { notificationAnswers, notificationRequests } from "./openapi-notifications";
@@ -237,11 +237,12 @@ export const answerSchemas = {
   Status: z.object({ status: z.string(), db: z.string().optional(), keys: z.string().optional() }),
   McpMessage: z.looseObject({ jsonrpc: z.literal("2.0") }),
   OpenApi: z.looseObject({ openapi: z.string() }),
-  OAuthError: z.object({
+  OAuthError: z.looseObject({
     error: z.enum(codes),
     error_description: z.string(),
     error_code: z.string().optional().describe("Says more exactly what error says"),
     error_uri: z.url(),
+    ...pendingMembers,
   }),
   Problem: z.looseObject({
     type: z.url(),
@@ -254,6 +255,8 @@ export const answerSchemas = {
       .array(z.object({ field: z.string(), message: z.string() }))
       .optional()
       .describe("What is wrong, field by field"),
+    max_age: z.int().optional().describe("Seconds that the sign-in may be old (RFC 9470 §3)"),
+    acr_values: z.string().optional().describe("How the person has to sign in (RFC 9470 §3)"),
   }),
 } satisfies Record<string, z.ZodType>;
 
