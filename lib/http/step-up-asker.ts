@@ -70,11 +70,17 @@ export async function clientAsking(ctx: Context, asker: Asker, agentId: string):
   throw new OAuthError("forbidden", "This agent is frozen or deactivated: nobody is asked anything for it.");
 }
 
-/** The step-up of the path, for who asked for it; for another agent it is not there (security case 165). */
-export async function stepUpOf(ctx: Context, { params }: Call, asker: Asker): Promise<ActApproval> {
+/** The step-up of the path, whoever asks; questions of other kinds have endpoints of their own. */
+export async function requireStepUp(ctx: Context, { params }: Call): Promise<ActApproval> {
   const approval = await findStepUp(ctx, params.id ?? "");
-  const isOwn = approval && (asker.kind === "local" || asker.client.clientId === approval.clientId);
-  if (!isOwn) throw noSuchStepUp();
+  if (approval) return approval;
+  throw noSuchStepUp();
+}
+
+/** The step-up of the path, for who asked for it; for another agent it is not there (security case 165). */
+export async function stepUpOf(ctx: Context, call: Call, asker: Asker): Promise<ActApproval> {
+  const approval = await requireStepUp(ctx, call);
+  if (asker.kind !== "local" && asker.client.clientId !== approval.clientId) throw noSuchStepUp();
   // Its id is no secret: a resource that an agent brings its token must not fetch with it what is for another one.
   if (asker.kind === "token") requireOwnAudience(ctx, asker.token, approval.act.resource);
   return approval;
@@ -87,4 +93,4 @@ export async function ownQuestion(ctx: Context, call: Call, asker: Asker): Promi
   return isOwn && approval && isAct(approval) ? approval : stepUpOf(ctx, call, asker);
 }
 
-export const noSuchStepUp = () => new OAuthError("not_found", "There is no such step-up request.");
+const noSuchStepUp = () => new OAuthError("not_found", "There is no such step-up request.");

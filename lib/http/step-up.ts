@@ -6,12 +6,12 @@ import { parseScope } from "@/lib/oauth/scope";
 import { cancelAct } from "@/lib/services/approval-ends";
 import { untilNews } from "@/lib/services/approval-polls";
 import { type ActApproval, statusOf } from "@/lib/services/approvals";
-import { findStepUp, requestStepUp, takeStepUpToken } from "@/lib/services/step-ups";
+import { requestStepUp, takeStepUpToken } from "@/lib/services/step-ups";
 import type { Call } from "./call";
 import { json, readJsonAs } from "./json";
 import { appliedWait, preferredWait } from "./prefer";
 import { stepUpAnswer, wireStatusOf } from "./step-up-answers";
-import { type Asker, clientAsking, findAsker, noSuchStepUp, requireAsker, stepUpOf } from "./step-up-asker";
+import { type Asker, clientAsking, findAsker, requireAsker, requireStepUp, stepUpOf } from "./step-up-asker";
 import { NewStepUp } from "./step-up-schemas";
 
 /** `POST /stepup`: an agent asks a person to allow something, once (product decisions D9, D30). */
@@ -61,9 +61,8 @@ export async function getStepUpEndpoint(ctx: Context, call: Call): Promise<Respo
   return stepUpAnswer(ctx, approval, { token, headers: appliedWait(wait) });
 }
 
-async function statusAlone(ctx: Context, { params }: Call): Promise<Response> {
-  const approval = await findStepUp(ctx, params.id ?? "");
-  if (!approval) throw noSuchStepUp();
+async function statusAlone(ctx: Context, call: Call): Promise<Response> {
+  const approval = await requireStepUp(ctx, call);
   return json({ id: approval.id, status: wireStatusOf(ctx, approval) });
 }
 

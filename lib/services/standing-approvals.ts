@@ -11,7 +11,7 @@ import { mayDecide, mayGive } from "./deciders";
 import { record } from "./events";
 import type { Answerer } from "./sessions";
 import { targetAt } from "./targets";
-import { findUser } from "./users";
+import { findUser, type User } from "./users";
 
 export type StandingApproval = typeof standingApprovals.$inferSelect;
 
@@ -55,6 +55,10 @@ export function allowFromNowOn(ctx: Context, allowing: Allowing): Promise<Standi
 }
 
 const isYes = ({ status }: ActApproval): boolean => status === "approved" || status === "consumed";
+
+/** Whether this person can allow from now on what they said yes to; of several who did, nobody. */
+export const canAllowFromNowOn = (approval: ActApproval, { id }: Pick<User, "id">): boolean =>
+  isYes(approval) && approval.decidedBy === `user:${id}` && whyNotStanding(approval) === undefined;
 
 async function create(
   tx: Context,
