@@ -71,7 +71,7 @@ export const approvedTtl = (ttl: number, approval: ActApproval | undefined): num
 /** Uses a yes up together with what comes of it, both or neither: of many polls at once one gets the token. */
 export async function withApproval(
   ctx: Context,
-  { approval, jti, address }: { approval: ActApproval | undefined; jti: string; address: string | undefined },
+  { approval, issued }: { approval: ActApproval | undefined; issued: IssuedToken },
   work: (tx: Context) => Promise<void>,
 ): Promise<void> {
   if (!approval) return work(ctx);
@@ -84,8 +84,8 @@ export async function withApproval(
       actor: `client:${clientId}`,
       subject: `approval:${id}`,
       clientId,
-      data: { kind, digest, jti },
-      address,
+      data: { kind, digest, jti: issued.row.jti },
+      address: issued.event.address,
     });
     await work(tx);
   });
@@ -97,6 +97,13 @@ export const append = (
   issued: IssuedToken,
   approval: ActApproval | undefined,
 ): Promise<void> => (approval ? appendIssuedTokens(ctx.db, ctx.now(), [issued]) : ctx.appendIssued(issued));
+
+/** Stores a token that nothing else is used up for but the yes it waited for, if it did. */
+export const storeIssued = (
+  ctx: Context,
+  issued: IssuedToken,
+  approval: ActApproval | undefined,
+): Promise<void> => withApproval(ctx, { approval, issued }, (tx) => append(tx, issued, approval));
 
 const alreadyUsed = () =>
   new OAuthError("invalid_grant", "This approval was used already. Send the request again to ask once more.");

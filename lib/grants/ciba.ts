@@ -9,7 +9,7 @@ import { touchClient } from "@/lib/services/clients";
 import { mintIdToken } from "@/lib/services/id-tokens";
 import { askPolicy, mintAccessToken, requireKeyWhereNeeded } from "@/lib/services/issuing";
 import { findUser, type User } from "@/lib/services/users";
-import { append, approvedTtl, requireApproved, withApproval } from "./approved";
+import { approvedTtl, requireApproved, storeIssued } from "./approved";
 import { defineGrant, issuedToken, type TokenRequest, type TokenResponse } from "./grant";
 import { approvalOf, type GoOn, workloadOf, workloadParams } from "./poll";
 
@@ -78,7 +78,7 @@ async function issueForPerson(
       address,
     },
   };
-  await withApproval(ctx, { approval, jti, address }, (tx) => append(tx, issued, approval));
+  await storeIssued(ctx, issued, approval);
   ctx.defer(() => touchClient(ctx, client));
   return {
     ...issuedToken({ token: minted.token, jkt, ttl, scope, authorizationDetails }),
