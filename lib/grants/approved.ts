@@ -3,9 +3,9 @@ import { OAuthError } from "@/lib/errors";
 import { actDigest } from "@/lib/oauth/act-digest";
 import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import type { Decision } from "@/lib/providers/policy/provider";
-import { type ActApproval, APPROVED_TTL, consumeApproval } from "@/lib/services/approvals";
+import { spendApproval } from "@/lib/services/approval-ends";
+import { type ActApproval, APPROVED_TTL } from "@/lib/services/approvals";
 import type { Client } from "@/lib/services/clients";
-import { record } from "@/lib/services/events";
 import { type Issue, requireAllowed } from "@/lib/services/issuing";
 import { appendIssuedTokens, type IssuedToken } from "@/lib/services/tokens";
 
@@ -75,18 +75,10 @@ export async function withApproval(
   work: (tx: Context) => Promise<void>,
 ): Promise<void> {
   if (!approval) return work(ctx);
-  const { id, clientId, kind, digest } = approval;
+  const { row, event } = issued;
   await inTransaction(ctx, async (tx) => {
     // Nothing was changed yet that would have to stay.
-    if (!(await consumeApproval(tx, id))) throw alreadyUsed();
-    await record(tx, {
-      type: "approval.consumed",
-      actor: `client:${clientId}`,
-      subject: `approval:${id}`,
-      clientId,
-      data: { kind, digest, jti: issued.row.jti },
-      address: issued.event.address,
-    });
+    if (!(await spendApproval(tx, approval, { jti: row.jti, address: event.address }))) throw alreadyUsed();
     await work(tx);
   });
 }

@@ -4,7 +4,8 @@ import { OAuthError } from "@/lib/errors";
 import { timeOrderedUuid } from "@/lib/ids";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { withoutUnapproved } from "@/lib/services/approval-by-consent";
-import { type ActApproval, consumeApproval } from "@/lib/services/approvals";
+import { spendApproval } from "@/lib/services/approval-ends";
+import type { ActApproval } from "@/lib/services/approvals";
 import { findByDeviceCode } from "@/lib/services/device-codes";
 import { meansResource } from "@/lib/services/targets";
 import { firstTokens } from "./first-tokens";
@@ -37,11 +38,13 @@ export const deviceCode = defineGrant({
 /** The tokens for what the person allowed; undefined when another poll was first. */
 async function redeem(
   ctx: Context,
-  { id, act, userId, grantId, grantedScope, grantedDetails, authTime, amr }: ActApproval,
+  approval: ActApproval,
   request: TokenRequest<Params>,
 ): Promise<TokenResponse | undefined> {
+  const { id, act, userId, grantId, grantedScope, grantedDetails, authTime, amr } = approval;
   if (!userId || !grantId || !authTime || !amr)
     throw new Error(`approval ${id} was not answered by a person`);
+  const { address } = request;
   const { resource } = act;
   const asked = oneResource(request.resources);
   if (asked !== undefined && !(await meansResource(ctx, asked, resource)))
@@ -57,5 +60,8 @@ async function redeem(
     ...{ grantId, userId, resource, scope, authorizationDetails: grantedDetails, authTime, amr },
     lasts: act.lasts,
   };
-  return firstTokens(ctx, authorization, request, { details, consume: (tx) => consumeApproval(tx, id) });
+  return firstTokens(ctx, authorization, request, {
+    details,
+    consume: (tx, jti) => spendApproval(tx, approval, { jti, address }),
+  });
 }

@@ -2,7 +2,7 @@ import { eq } from "drizzle-orm";
 import { approvals } from "@/db/schema/approvals";
 import { type Context, inTransaction } from "@/lib/context";
 import { tellOfOutcome } from "./approval-news";
-import { type ActApproval, expireApprovals, isAct, settleApproval } from "./approvals";
+import { type ActApproval, consumeApproval, expireApprovals, isAct, settleApproval } from "./approvals";
 import { record } from "./events";
 
 /** Writes down which questions nobody answered in time, and tells those who waited. */
@@ -44,4 +44,22 @@ export function cancelAct(
     await tellOfOutcome(tx, cancelled);
     return cancelled;
   });
+}
+
+/** Uses a yes up for one token; false: another was first, or the time that it was good for is over. */
+export async function spendApproval(
+  tx: Context,
+  { id, kind, clientId, digest }: ActApproval,
+  { jti, address }: { jti: string; address: string | undefined },
+): Promise<boolean> {
+  if (!(await consumeApproval(tx, id))) return false;
+  await record(tx, {
+    type: "approval.consumed",
+    actor: `client:${clientId}`,
+    subject: `approval:${id}`,
+    clientId,
+    data: { kind, digest, jti },
+    address,
+  });
+  return true;
 }
