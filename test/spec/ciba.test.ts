@@ -135,9 +135,17 @@ describe("a backchannel authentication request (CIBA Core §7)", () => {
     const { id_token } = await c.tokensFor(signing, { scope: "openid" }, { person });
     const fields = { login_hint: undefined, id_token_hint: id_token };
     expect((await ask({ ...fields, scope: "balance:read" }, signing)).status).toBe(200);
+    expect(await refusalOf(await ask(fields))).toEqual(refused("invalid_request"));
     expect(await refusalOf(await ask({ ...fields, id_token_hint: "x.y.z" }, signing))).toEqual(
       refused("invalid_request"),
     );
+  });
+
+  it("§7.1: id_token_hint may be what an earlier answer gave", async () => {
+    const { id_token } = await agreed({ scope: "openid" });
+    const { auth_req_id } = await asked({ login_hint: undefined, id_token_hint: id_token });
+    const approval = await findApproval(t.ctx, w.approvalOf(auth_req_id));
+    expect(approval?.userId).toBe(person.user.id);
   });
 
   it("§13: invalid_binding_message for what no screen could show", async () => {
