@@ -8,20 +8,19 @@ import { createLog } from "./log";
 import { postPublic } from "./outbound/post";
 import { publicFetch } from "./outbound/public-fetch";
 import { attestationProviders } from "./providers/attestation/index";
-import { cibaPing } from "./providers/channels/ciba-ping";
-import { channels } from "./providers/channels/index";
+import { channelsOf } from "./providers/channels/index";
 import { claimsProviders } from "./providers/claims/index";
 import { keyProviders } from "./providers/keys/index";
 import { policyProviders } from "./providers/policy/index";
 import { recentReads } from "./recent-reads";
 import { listChanges } from "./services/approvals";
+import { ensureFirstAdmin } from "./services/first-admin";
 import { checkInstallation } from "./services/installation";
 import { ensureKeys } from "./services/keys";
 import { createLimits } from "./services/rate-limits";
 import { ensureOwnResources } from "./services/resources";
 import { appendIssuedTokens, type IssuedToken } from "./services/tokens";
 import { noteUses, type Use } from "./services/used-assertions";
-import { ensureFirstAdmin } from "./services/users";
 import type { Settings } from "./settings";
 import { createWaiting } from "./waiting";
 
@@ -53,7 +52,7 @@ export function assembleContext({ settings, database, now, write, defer, alarm }
     claims: claimsProviders[settings.claimEnricher]({ settings, log }),
     attestation: attestationProviders[settings.attestationProvider](settings),
     // Nobody sets up the pings of clients: each says for itself where it wants them.
-    channels: [...channels.filter((channel) => channel.isConfigured(settings)), cibaPing],
+    channels: channelsOf(settings),
     courier: createCourier(() => ctx, alarm),
     waiting: createWaiting({
       changes: () => listChanges({ db }),

@@ -63,10 +63,6 @@ const ADVICE = {
     means: "The hint names nobody whom this server knows.",
     remedy: "Send the e-mail address or the id of somebody who signed in here, as login_hint.",
   },
-  expired_login_hint_token: {
-    means: "The token that names the person has expired.",
-    remedy: "Send a newer id_token_hint, or name the person by login_hint.",
-  },
   invalid_binding_message: {
     means: "The message is too long, or is not one line of plain text.",
     remedy: "Send one line of at most 200 characters as binding_message.",

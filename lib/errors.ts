@@ -30,7 +30,6 @@ export const ERRORS = {
   expired_token: { status: 400, spec: "RFC 8628 §3.5" },
   // OpenID Connect CIBA Core §13
   unknown_user_id: { status: 400, spec: "CIBA Core §13" },
-  expired_login_hint_token: { status: 400, spec: "CIBA Core §13" },
   invalid_binding_message: { status: 400, spec: "CIBA Core §13" },
   // RFC 9470
   insufficient_user_authentication: { status: 401, spec: "RFC 9470 §3" },

@@ -1,6 +1,6 @@
 import type { Running } from "@/lib/running-context";
+import { findLinkAdmin, isConfiguredAdminMissing } from "@/lib/services/first-admin";
 import { createSignInLink } from "@/lib/services/sign-in-links";
-import { findLinkAdmin, isConfiguredAdminMissing } from "@/lib/services/users";
 
 /** What a person at the terminal reads when the server is up: where it is, how to get in, what to do next. */
 export async function welcome({ ctx, warnings }: Running): Promise<string> {

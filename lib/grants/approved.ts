@@ -3,9 +3,9 @@ import { OAuthError } from "@/lib/errors";
 import { actDigest } from "@/lib/oauth/act-digest";
 import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import type { Decision } from "@/lib/providers/policy/provider";
-import { type ActApproval, consumeApproval } from "@/lib/services/approvals";
+import { spendApproval } from "@/lib/services/approval-ends";
+import { type ActApproval, APPROVED_TTL } from "@/lib/services/approvals";
 import type { Client } from "@/lib/services/clients";
-import { record } from "@/lib/services/events";
 import { type Issue, requireAllowed } from "@/lib/services/issuing";
 import { appendIssuedTokens, type IssuedToken } from "@/lib/services/tokens";
 
@@ -64,31 +64,21 @@ export function requireApproved({ client, approval }: Requester, wanted: Wanted,
   return { policyVersion: decision.version, approvalId: approval.id, approvedDigest: digest };
 }
 
-/** Seconds that a token lives which a person approved (product decision D9). */
-const APPROVED_TTL = 300;
-
+/** How long a token lives, in seconds, which perhaps a person approved. */
 export const approvedTtl = (ttl: number, approval: ActApproval | undefined): number =>
   approval ? Math.min(ttl, APPROVED_TTL) : ttl;
 
 /** Uses a yes up together with what comes of it, both or neither: of many polls at once one gets the token. */
 export async function withApproval(
   ctx: Context,
-  { approval, jti, address }: { approval: ActApproval | undefined; jti: string; address: string | undefined },
+  { approval, issued }: { approval: ActApproval | undefined; issued: IssuedToken },
   work: (tx: Context) => Promise<void>,
 ): Promise<void> {
   if (!approval) return work(ctx);
-  const { id, clientId, kind, digest } = approval;
+  const { row, event } = issued;
   await inTransaction(ctx, async (tx) => {
     // Nothing was changed yet that would have to stay.
-    if (!(await consumeApproval(tx, id))) throw alreadyUsed();
-    await record(tx, {
-      type: "approval.consumed",
-      actor: `client:${clientId}`,
-      subject: `approval:${id}`,
-      clientId,
-      data: { kind, digest, jti },
-      address,
-    });
+    if (!(await spendApproval(tx, approval, { jti: row.jti, address: event.address }))) throw alreadyUsed();
     await work(tx);
   });
 }
@@ -99,6 +89,13 @@ export const append = (
   issued: IssuedToken,
   approval: ActApproval | undefined,
 ): Promise<void> => (approval ? appendIssuedTokens(ctx.db, ctx.now(), [issued]) : ctx.appendIssued(issued));
+
+/** Stores a token that nothing else is used up for but the yes it waited for, if it did. */
+export const storeIssued = (
+  ctx: Context,
+  issued: IssuedToken,
+  approval: ActApproval | undefined,
+): Promise<void> => withApproval(ctx, { approval, issued }, (tx) => append(tx, issued, approval));
 
 const alreadyUsed = () =>
   new OAuthError("invalid_grant", "This approval was used already. Send the request again to ask once more.");

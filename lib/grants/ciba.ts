@@ -9,16 +9,9 @@ import { touchClient } from "@/lib/services/clients";
 import { mintIdToken } from "@/lib/services/id-tokens";
 import { askPolicy, mintAccessToken, requireKeyWhereNeeded } from "@/lib/services/issuing";
 import { findUser, type User } from "@/lib/services/users";
-import { append, approvedTtl, requireApproved, withApproval } from "./approved";
+import { approvedTtl, requireApproved, storeIssued } from "./approved";
 import { defineGrant, issuedToken, type TokenRequest, type TokenResponse } from "./grant";
-import { answeredApproval, workloadOf, workloadParams } from "./poll";
-
-/** Goes on with a token request that waited for this approval. */
-export type GoOn = (
-  ctx: Context,
-  request: TokenRequest<unknown>,
-  approval: ActApproval,
-) => Promise<TokenResponse>;
+import { approvalOf, type GoOn, workloadOf, workloadParams } from "./poll";
 
 /**
  * Asks whether a person has answered, and gets what they allowed, once (CIBA Core §10.1): a token for that person, or
@@ -34,8 +27,7 @@ export const ciba = (goOn: GoOn) =>
     clientOf: workloadOf,
 
     async handle(ctx, request) {
-      const handle = { name: "auth_req_id", value: request.params.auth_req_id } as const;
-      const approval = await answeredApproval(ctx, request, handle);
+      const approval = await approvalOf(ctx, request, "auth_req_id", request.params.auth_req_id);
       if (approval.kind === "issuance") return goOn(ctx, request, approval);
       if (approval.kind === "ciba") return issueForPerson(ctx, request, approval);
       throw new OAuthError(
@@ -86,7 +78,7 @@ async function issueForPerson(
       address,
     },
   };
-  await withApproval(ctx, { approval, jti, address }, (tx) => append(tx, issued, approval));
+  await storeIssued(ctx, issued, approval);
   ctx.defer(() => touchClient(ctx, client));
   return {
     ...issuedToken({ token: minted.token, jkt, ttl, scope, authorizationDetails }),

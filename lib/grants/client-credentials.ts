@@ -7,7 +7,7 @@ import { askPolicy, mintAccessToken, requireKeyWhereNeeded } from "@/lib/service
 import { ownDetails } from "@/lib/services/requested-details";
 import { ownScope, requestedScope, resolveTarget } from "@/lib/services/targets";
 import type { IssuedToken } from "@/lib/services/tokens";
-import { append, approvedTtl, requireApproved, withApproval } from "./approved";
+import { approvedTtl, requireApproved, storeIssued } from "./approved";
 import { defineGrant, issuedToken } from "./grant";
 import { oneResource } from "./one-resource";
 
@@ -61,7 +61,7 @@ export const clientCredentials = defineGrant({
         address,
       },
     };
-    await withApproval(ctx, { approval, jti: minted.row.jti, address }, (tx) => append(tx, issued, approval));
+    await storeIssued(ctx, issued, approval);
     ctx.defer(() => touchClient(ctx, client));
     return issuedToken({ token: minted.token, jkt, ttl, scope, authorizationDetails });
   },

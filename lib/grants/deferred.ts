@@ -1,9 +1,8 @@
 import { z } from "zod";
 import { OAuthError } from "@/lib/errors";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
-import type { GoOn } from "./ciba";
 import { defineGrant } from "./grant";
-import { answeredApproval, workloadOf, workloadParams } from "./poll";
+import { approvalOf, type GoOn, workloadOf, workloadParams } from "./poll";
 
 /** Asks how a token request stands that a client let be deferred (draft-ietf-oauth-deferred-token-response-00). */
 export const deferred = (goOn: GoOn) =>
@@ -16,8 +15,7 @@ export const deferred = (goOn: GoOn) =>
     clientOf: workloadOf,
 
     async handle(ctx, request) {
-      const handle = { name: "deferral_code", value: request.params.deferral_code } as const;
-      const approval = await answeredApproval(ctx, request, handle);
+      const approval = await approvalOf(ctx, request, "deferral_code", request.params.deferral_code);
       if (approval.kind === "issuance") return goOn(ctx, request, approval);
       throw new OAuthError("invalid_grant", "This request was not deferred. Poll with its auth_req_id.");
     },

@@ -31,7 +31,7 @@ type Use = {
   /** What the access token says of the details. */
   details: readonly AuthorizationDetail[] | undefined;
   /** Uses up what the tokens are issued for, in their transaction: true for the first who does. */
-  consume(tx: Context): Promise<boolean>;
+  consume(tx: Context, jti: string): Promise<boolean>;
 };
 
 /**
@@ -70,7 +70,7 @@ export async function firstTokens(
   const signIn = { clientId, userId, scope, resource, authTime, amr, nonce, familyId };
   const idToken = await mintIdToken(ctx, { ...signIn, accessToken: access.token });
   const first = await inTransaction(ctx, async (tx) => {
-    if (!(await consume(tx))) return false;
+    if (!(await consume(tx, access.row.jti))) return false;
     await storeFamily(tx, family);
     await storeAccessToken(tx, access);
     if (refresh) await storeRefreshToken(tx, refresh.row);
@@ -80,7 +80,7 @@ export async function firstTokens(
       subject: `token:${access.row.jti}`,
       clientId,
       data: {
-        ...{ grantType, principal: subject, grant: grantId, scope, audience: resource },
+        ...{ grantType, principal: subject, grant: grantId, scope, audience: resource, approval: approvalId },
         ...(authorizationDetails && { authorizationDetails }),
       },
       address,

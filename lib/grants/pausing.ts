@@ -1,13 +1,14 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
-import { isPlainText } from "@/lib/oauth/display-text";
+import { bindingMessage } from "@/lib/oauth/binding-message";
 import { formatScope } from "@/lib/oauth/scope";
 import { deriveKey, open, seal } from "@/lib/secret-key";
 import { requestAct } from "@/lib/services/acts";
-import { handleOf } from "@/lib/services/approval-handles";
+import { approvalUrl } from "@/lib/services/approval-page";
 import { rulingOf } from "@/lib/services/approval-rules";
 import type { ActApproval } from "@/lib/services/approvals";
 import { chainLinksOf } from "@/lib/services/chain-links";
+import { acknowledgement } from "./acknowledgement";
 import type { Wanted } from "./approved";
 import type { TokenRequest, TokenResponse } from "./grant";
 
@@ -43,16 +44,15 @@ export async function pause(
   const approval = await ask(ctx, request, wanted);
   // A person allowed it before, or has just said yes to this very request.
   if (approval.status === "approved") return goOn(approval);
-  const pending = { ...timesOf(ctx, approval), binding_code: approval.bindingCode };
   if (mode === "deferred") {
     throw new OAuthError("authorization_pending", "A person has to approve this. Poll with deferral_code.", {
-      members: { deferral_code: handleOf(ctx, approval.id, "deferral_code"), ...pending },
+      members: acknowledgement(ctx, approval, "deferral_code"),
     });
   }
-  const handle = { auth_req_id: handleOf(ctx, approval.id, "auth_req_id"), ...pending };
+  const pending = acknowledgement(ctx, approval, "auth_req_id");
   if (narrower) {
     const response = await narrow(narrower);
-    return { ...response, pending_authorization: { ...handle, scope: formatScope(wanted.scope) } };
+    return { ...response, pending_authorization: { ...pending, scope: formatScope(wanted.scope) } };
   }
   throw new OAuthError(
     "interaction_required",
@@ -60,8 +60,8 @@ export async function pause(
     {
       detail: "approval_required",
       members: {
-        ...handle,
-        approval_url: `${ctx.settings.serverUrl}/approve/${approval.id}`,
+        ...pending,
+        approval_url: approvalUrl(ctx, approval.id),
         stepup_id: approval.id,
       },
     },
@@ -122,25 +122,6 @@ async function ask(ctx: Context, request: Request, wanted: Wanted): Promise<ActA
 }
 
 const keyOf = ({ settings }: Context) => deriveKey(settings.secretKey, "paused-request");
-
-/** Characters of the message that a page and a small device show (CIBA Core §7.1). */
-const MAX_BINDING_MESSAGE = 200;
-
-/** What the client wants the person to read; nobody verified it. */
-export function bindingMessage(message: string | undefined): string | undefined {
-  if (!message) return undefined;
-  if (message.length <= MAX_BINDING_MESSAGE && isPlainText(message)) return message;
-  throw new OAuthError(
-    "invalid_binding_message",
-    `Send binding_message as plain text of at most ${MAX_BINDING_MESSAGE} characters.`,
-  );
-}
-
-/** When a question ends, and how often it may be asked about (CIBA Core §7.3). */
-export const timesOf = ({ now }: Context, { expiresAt, interval }: ActApproval) => ({
-  expires_in: Math.max(1, Math.floor((expiresAt.getTime() - now().getTime()) / 1000)),
-  interval,
-});
 
 /** The token request that waited for this approval. */
 export async function pausedRequest(ctx: Context, { sealedRequest }: ActApproval): Promise<PausedRequest> {

@@ -2,12 +2,12 @@ import { z } from "zod";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { errorDescription } from "@/lib/oauth/error-description";
-import { readHandle } from "@/lib/services/approval-handles";
+import { type Handle, readHandle } from "@/lib/services/approval-handles";
 import { pollApproval } from "@/lib/services/approval-polls";
 import type { ActApproval } from "@/lib/services/approvals";
 import { openQuestion } from "@/lib/services/clarifications";
 import type { Client } from "@/lib/services/clients";
-import type { TokenRequest } from "./grant";
+import type { TokenRequest, TokenResponse } from "./grant";
 import { jwtBearer } from "./jwt-bearer/index";
 
 /** What a workload adds that has no other credential than what its platform says of it. */
@@ -24,22 +24,36 @@ export const workloadOf = async (ctx: Context, presented: Presented): Promise<Cl
   return assertion === undefined ? undefined : jwtBearer.clientOf?.(ctx, { assertion, client_id });
 };
 
-type Handle = { name: "auth_req_id" | "deferral_code"; value: string };
+/** Goes on with a token request that waited for this approval. */
+export type GoOn = (
+  ctx: Context,
+  request: TokenRequest<unknown>,
+  approval: ActApproval,
+) => Promise<TokenResponse>;
 
-/** The approval that a client polls for, once a person said yes; throws how it stands until then (CIBA Core §11). */
+type Polled = Handle | "device_code";
+
+/** The approval that a client polls for with a handle of ours, once a person said yes (CIBA Core §10.1). */
+export const approvalOf = (
+  ctx: Context,
+  request: TokenRequest<unknown>,
+  name: Handle,
+  value: string,
+): Promise<ActApproval> => answeredApproval(ctx, request, { name, id: readHandle(ctx, value, name) });
+
+/** The approval that a client polls for, once a person said yes; throws how it stands until then (RFC 8628 §3.5, CIBA Core §11). */
 export async function answeredApproval(
   ctx: Context,
   { client, jkt, wait }: TokenRequest<unknown>,
-  { name, value }: Handle,
+  { name, id }: { name: Polled; id: string | undefined },
 ): Promise<ActApproval> {
-  const id = readHandle(ctx, value, name);
-  if (id === undefined) throw unknown(name);
+  if (id === undefined) throw unknownHandle(name);
   const poll = await pollApproval(ctx, { id, clientId: client.clientId, jkt, wait });
   switch (poll.status) {
     case "approved":
       return poll.approval;
     case "unknown":
-      throw unknown(name);
+      throw unknownHandle(name);
     case "another_key":
       throw jkt === undefined
         ? new OAuthError("invalid_dpop_proof", `Send a DPoP proof: this ${name} is bound to a key.`)
@@ -55,7 +69,10 @@ export async function answeredApproval(
     case "cancelled":
       throw refused("The request was taken back, or its client was stopped.");
     case "expired":
-      throw new OAuthError("expired_token", "Nobody answered in time, or the answer was not used in time.");
+      throw new OAuthError(
+        "expired_token",
+        "Nobody answered in time, or the answer was not used in time. Send the request again.",
+      );
   }
 }
 
@@ -71,12 +88,11 @@ async function pending(ctx: Context, id: string): Promise<OAuthError> {
   });
 }
 
-const unknown = (name: Handle["name"]) =>
+/** One refusal for what there never was, what was used, and what is another client's. */
+export const unknownHandle = (name: Polled) =>
   new OAuthError(
     "invalid_grant",
-    `The ${name} is unknown, used or not this client's. Send the request again.`,
+    `The ${name} is unknown, used or not this client's. Send the request for one again.`,
   );
 
-/** "access_denied" is a 400 at this endpoint (RFC 8628 §3.5, CIBA Core §11). */
-const refused = (sentence: string) =>
-  new OAuthError("access_denied", errorDescription(sentence), { status: 400 });
+const refused = (sentence: string) => new OAuthError("access_denied", errorDescription(sentence));

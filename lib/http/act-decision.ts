@@ -11,6 +11,7 @@ import { FRESH_SIGN_IN, proofOfPresence } from "@/lib/services/proof-of-presence
 import { type Assertion, type Question, verifyDecisionAssertion } from "@/lib/services/signed-decisions";
 import type { Call } from "./call";
 import type { DecidingPerson } from "./deciding-person";
+import { insufficientAuthentication, signInAgain } from "./insufficient-authentication";
 
 /** An answer as it came in. */
 export type GivenDecision = {
@@ -98,22 +99,11 @@ async function prove(
           question: await questionOf(ctx, approval, decision),
           assertion,
         });
-      throw insufficient("Confirm this with a passkey of yours, at the page of the question.", 0);
+      throw insufficientAuthentication("Confirm this with a passkey of yours, at the page of the question.", {
+        maxAge: 0,
+      });
   }
 }
-
-/** The refusal of an answer whose person signed in longer ago than this, in seconds. */
-export const signInAgain = (maxAge: number) =>
-  insufficient("Sign in again to answer this: your sign-in is too long ago.", maxAge);
-
-/** RFC 9470 §3: how fresh the sign-in has to be. */
-const insufficient = (description: string, maxAge: number) =>
-  new OAuthError("insufficient_user_authentication", description, {
-    headers: {
-      "www-authenticate": `Bearer error="insufficient_user_authentication", error_description="${description}", max_age="${maxAge}"`,
-    },
-    members: { max_age: maxAge },
-  });
 
 function accepted(ctx: Context, decided: ActOutcome) {
   switch (decided.outcome) {

@@ -1,6 +1,7 @@
 import type { Context } from "@/lib/context";
 import { isOAuthError, OAuthError } from "@/lib/errors";
 import { toPlainText } from "@/lib/oauth/display-text";
+import { approvalPath } from "@/lib/services/approval-page";
 import { type ActApproval, findApproval, isAskedByAgent } from "@/lib/services/approvals";
 import { askQuestion } from "@/lib/services/clarifications";
 import { stop } from "@/lib/services/kill-switch";
@@ -15,11 +16,8 @@ import { loginPath, type PersonForm, readPersonForm, seeOther } from "./session"
 /** What the form below a yes is for. */
 export const standingPurpose = (id: string): string => `allow ${id} from now on`;
 
-/** The page of a question. */
-export const pathOf = (id: string): string => `/approve/${encodeURIComponent(id)}`;
-
 /** Where somebody signs in again, although they are signed in, and comes back to the question. */
-export const againPath = (id: string): string => `${loginPath(pathOf(id))}&again`;
+export const againPath = (id: string): string => `${loginPath(approvalPath(id))}&again`;
 
 /** Characters of a reason that a person types. */
 const LONGEST_REASON = 500;
@@ -50,16 +48,16 @@ export async function answerActForm(
     return seeOther(await wayOn(ctx, by, approval, error));
   }
   if (pressed === "stop") await stopRequester(ctx, call, by, approval);
-  return seeOther(pathOf(id));
+  return seeOther(approvalPath(id));
 }
 
 /** Asks the agent something before the person decides, and leads back to the page. */
 async function askAgent(ctx: Context, call: Call, { fields, by }: PersonForm, { id }: ActApproval) {
   const text = toPlainText(fields.get("question") ?? "", LONGEST_REASON).trim();
-  if (text === "") return `${pathOf(id)}?problem=question`;
+  if (text === "") return `${approvalPath(id)}?problem=question`;
   const { outcome } = await askQuestion(ctx, { approvalId: id, by: by.user, text, address: call.address });
   // What is in the way of a question, the page says: who else asked, or what became of it.
-  return outcome === "too_many" ? `${pathOf(id)}?problem=questions` : pathOf(id);
+  return outcome === "too_many" ? `${approvalPath(id)}?problem=questions` : approvalPath(id);
 }
 
 /** Where the person goes on with what was wrong with their answer; what no page can say is thrown on. */
@@ -70,13 +68,13 @@ async function wayOn(ctx: Context, by: SignedIn, approval: ActApproval, error: u
     case "insufficient_user_authentication":
       // Without JavaScript nobody signs with a passkey: the page says so.
       return (await proofOfPresence(ctx, by, risk)) === "passkey"
-        ? `${pathOf(id)}?problem=passkey`
+        ? `${approvalPath(id)}?problem=passkey`
         : againPath(id);
     case "validation_failed":
-      return `${pathOf(id)}?problem=number`;
+      return `${approvalPath(id)}?problem=number`;
     // Somebody was faster, or the time is over: the page says what became of it.
     case "conflict":
-      return pathOf(id);
+      return approvalPath(id);
     default:
       throw error;
   }
@@ -117,16 +115,16 @@ async function stopRequester(
 export async function standingEndpoint(ctx: Context, call: Call): Promise<Response> {
   const id = call.params.id ?? "";
   const form = await readPersonForm(ctx, call, standingPurpose(id));
-  if (!form) return seeOther(loginPath(pathOf(id)));
+  if (!form) return seeOther(loginPath(approvalPath(id)));
   const { fields, by } = form;
   const approval = await findApproval(ctx, id);
-  if (!approval || !isAskedByAgent(approval)) return seeOther(pathOf(id));
+  if (!approval || !isAskedByAgent(approval)) return seeOther(approvalPath(id));
   if ((await proofOfPresence(ctx, by, approval.risk)) === "sign_in_again") return seeOther(againPath(id));
   const bounds = StandingBounds.safeParse({
     uses: Number(fields.get("uses")),
     days: Number(fields.get("days")),
   });
-  if (!bounds.success) return seeOther(`${pathOf(id)}?problem=bounds`);
+  if (!bounds.success) return seeOther(`${approvalPath(id)}?problem=bounds`);
   await allowFromNowOn(ctx, { approvalId: id, by, ...bounds.data, address: call.address });
-  return seeOther(pathOf(id));
+  return seeOther(approvalPath(id));
 }

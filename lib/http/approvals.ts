@@ -1,5 +1,6 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import { approvalUrl } from "@/lib/services/approval-page";
 import { shownOf } from "@/lib/services/approval-shown";
 import { actInWords, sentenceOf } from "@/lib/services/approval-words";
 import { type ActApproval, statusOf } from "@/lib/services/approvals";
@@ -91,7 +92,7 @@ async function toItem(ctx: Context, approval: ActApproval) {
     ...{ client_id: clientId, client_name: client.name },
     requested_at: createdAt.toISOString(),
     expires_at: expiresAt.toISOString(),
-    approval_url: `${ctx.settings.serverUrl}/approve/${id}`,
+    approval_url: approvalUrl(ctx, id),
     ...(decidedAt && { decided_at: decidedAt.toISOString() }),
     ...(decidedBy && { decided_by: decidedBy }),
     ...(reason && { reason }),

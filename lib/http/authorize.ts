@@ -3,6 +3,7 @@ import { isOAuthError, OAuthError } from "@/lib/errors";
 import { brokenLink, clientAndRedirect, stateOf } from "@/lib/oauth/authorization-request";
 import { authorizationResponse } from "@/lib/oauth/authorization-response";
 import { errorDescription } from "@/lib/oauth/error-description";
+import { approvalPath } from "@/lib/services/approval-page";
 import { needsApproval, rulingOf } from "@/lib/services/approval-rules";
 import type { Consent } from "@/lib/services/approvals";
 import type { Client } from "@/lib/services/clients";
@@ -86,7 +87,7 @@ export async function resumeEndpoint(ctx: Context, call: Call): Promise<Response
   if (!by) return seeOther(loginPath(`/authorize/${id}`));
   const view = await openConsent(ctx, { id, userId: by.user.id, browser });
   // What cannot go on here is told by the page of the approval.
-  if (view.state !== "open") return seeOther(`/approve/${encodeURIComponent(id)}`);
+  if (view.state !== "open") return seeOther(approvalPath(id));
   return nextStep(ctx, call, { approval: view.approval, by, browser, cookies: [] });
 }
 
@@ -107,7 +108,7 @@ async function nextStep(
   if (needed && !(await canAuthenticate(ctx, needed, by))) return unmet(ctx, approval);
   if (needed) return seeOther(needed, cookies);
   const question = { ...approval, kind: approval.client.kind };
-  if (await needsAnswer(ctx, call, question, by)) return seeOther(`/approve/${id}`, cookies);
+  if (await needsAnswer(ctx, call, question, by)) return seeOther(approvalPath(id), cookies);
   return answerWithoutAsking(ctx, call, approval, by, browser);
 }
 

@@ -1,14 +1,15 @@
 import { z } from "zod";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import { acknowledgement } from "@/lib/grants/acknowledgement";
 import { oneResource } from "@/lib/grants/one-resource";
-import { bindingMessage, timesOf } from "@/lib/grants/pausing";
 import { ACR_VALUES } from "@/lib/oauth/acr";
 import { parseAuthorizationDetails } from "@/lib/oauth/authorization-details";
+import { bindingMessage } from "@/lib/oauth/binding-message";
 import { parseScope } from "@/lib/oauth/scope";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { requestAct } from "@/lib/services/acts";
-import { handleOf } from "@/lib/services/approval-handles";
+import { chainLinksOf } from "@/lib/services/chain-links";
 import { cibaScope, personHinted, requireTheirsAlone } from "@/lib/services/ciba-requests";
 import type { Client } from "@/lib/services/clients";
 import { sealPing } from "@/lib/services/pings";
@@ -27,17 +28,19 @@ export const BackchannelRequest = z.object({
   login_hint: z.string().max(320).optional().describe("E-mail address or id of the person"),
   id_token_hint: z.string().optional().describe("An ID token that this server issued to the client"),
   login_hint_token: z.string().optional().describe("Not supported"),
-  binding_message: z.string().optional(),
+  binding_message: z.string().optional().describe("What the person reads, in one line of 200 characters"),
   requested_expiry: z
     .string()
     .regex(/^[1-9]\d{0,8}$/)
-    .optional(),
-  acr_values: z.string().optional(),
+    .optional()
+    .describe("Seconds to wait at most"),
+  acr_values: z.string().optional().describe("How the person has to have signed in: any of these will do"),
   authorization_details: z.string().optional(),
   client_notification_token: z
     .string()
     .regex(/^[\w.~+/=-]{1,1024}$/)
-    .optional(),
+    .optional()
+    .describe("Of a client that is pinged: the ping brings it along"),
   request: z.string().optional().describe("Not supported"),
 });
 type Fields = z.infer<typeof BackchannelRequest>;
@@ -55,6 +58,7 @@ export async function backchannelEndpoint(ctx: Context, call: Call): Promise<Res
   const { resource, ...power } = await powerOf(ctx, { client, asked, resources, role: person.role });
   await requireTheirsAlone(ctx, { resource, ...power }, person);
   const subject = `user:${person.id}`;
+  const requester = { clientId: client.clientId, name: client.name, scope: power.scope };
   const approval = await requestAct(ctx, {
     kind: "ciba",
     client,
@@ -63,19 +67,12 @@ export async function backchannelEndpoint(ctx: Context, call: Call): Promise<Res
     sealedPing: await pingOf(ctx, client, asked),
     act: {
       ...{ subject, actors: [], resource, ...power, jkt, said: { reason }, address: call.address },
-      chain: [
-        { sub: subject, name: person.email || person.name, scope: power.scope },
-        { sub: `client:${client.clientId}`, name: client.name, scope: power.scope },
-      ],
+      chain: await chainLinksOf(ctx, { subject, lineage: [], requester }),
       acrValues: acrValuesOf(asked),
       userAgent: call.request.headers.get("user-agent") ?? undefined,
     },
   });
-  return json({
-    auth_req_id: handleOf(ctx, approval.id, "auth_req_id"),
-    ...timesOf(ctx, approval),
-    binding_code: approval.bindingCode,
-  });
+  return json(acknowledgement(ctx, approval, "auth_req_id"));
 }
 
 function requireCibaClient({ grantTypes }: Client, authMethod: string): void {

@@ -5,7 +5,7 @@ import { findDecidable } from "./act-decision";
 import type { Call } from "./call";
 import { requireDecidingPerson } from "./deciding-person";
 import { json, readJsonAs } from "./json";
-import { questionOf, requireAsker } from "./step-up-asker";
+import { ownQuestion, requireAsker } from "./step-up-asker";
 import { Clarification } from "./step-up-schemas";
 
 /** `POST /approvals/{id}/questions`: who decides wants to know something first. */
@@ -21,7 +21,7 @@ export async function askQuestionEndpoint(ctx: Context, call: Call): Promise<Res
 export async function answerQuestionEndpoint(ctx: Context, call: Call): Promise<Response> {
   const asker = await requireAsker(ctx, call);
   const { text } = await readJsonAs(call.request, Clarification);
-  const { id: approvalId, clientId } = await questionOf(ctx, call, asker);
+  const { id: approvalId, clientId } = await ownQuestion(ctx, call, asker);
   return answered(await answerQuestion(ctx, { approvalId, clientId, text, address: call.address }));
 }
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import { backchannelMembers } from "@/lib/oauth/backchannel-metadata";
 import { parseClientMetadata } from "@/lib/oauth/client-metadata";
 import { proofMembers } from "@/lib/oauth/client-proof-metadata";
 import { isScopeToken } from "@/lib/oauth/scope";
@@ -137,6 +138,7 @@ const toWire = (client: Client) => ({
   ...(client.scope ? { scope: client.scope.join(" ") } : {}),
   allowed_resources: client.allowedResources,
   ...proofMembers(client),
+  ...backchannelMembers(client),
   ...(client.legacyAssertionAudience && { legacy_assertion_audience: true }),
   id_jag_targets: targetsToWire(client.idJagTargets),
   ...client.display,

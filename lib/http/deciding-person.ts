@@ -1,5 +1,6 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import { userIdOf } from "@/lib/oauth/subject";
 import { DECIDE_SCOPE } from "@/lib/services/resources";
 import type { Answerer, SignedIn } from "@/lib/services/sessions";
 import { findUser } from "@/lib/services/users";
@@ -26,7 +27,7 @@ export async function requireDecidingPerson(ctx: Context, call: Call): Promise<D
   const token = await authenticateBearer(ctx, call, wanted);
   const { claims, row } = token;
   noteParty(call.request, { actor: `client:${claims.client_id}`, clientId: claims.client_id });
-  const userId = claims.sub.startsWith("user:") ? claims.sub.slice("user:".length) : undefined;
+  const userId = userIdOf(claims.sub);
   const user = userId === undefined ? undefined : await findUser(ctx, userId);
   if (!user || claims.act || row.lineage.length > 0)
     throw new OAuthError("forbidden", "Only a person answers: by their session, or by a token of their own.");

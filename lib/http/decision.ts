@@ -2,6 +2,7 @@ import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { remainingDetails } from "@/lib/oauth/details-terms";
 import { redirectKind } from "@/lib/oauth/redirect-uri";
+import { approvalPath } from "@/lib/services/approval-page";
 import { type Consent, findApproval, isAskedByAgent } from "@/lib/services/approvals";
 import { type DecisionOutcome, decideConsent, openConsent } from "@/lib/services/consents";
 import { findStandingGrant } from "@/lib/services/grants";
@@ -14,6 +15,7 @@ import { answerActAsJson } from "./approvals";
 import { codeRedirect, errorRedirect } from "./authorize";
 import type { Call } from "./call";
 import { answerDevice } from "./device-decision";
+import { insufficientAuthentication } from "./insufficient-authentication";
 import { json, readJsonAs } from "./json";
 import { returnPage } from "./page";
 import { authenticationNeeded } from "./person-authentication";
@@ -25,7 +27,7 @@ export const decisionPurpose = (id: string): string => `decide ${id}`;
 /** `POST /approve/{id}/decision`: the person's answer, from the page; works without JavaScript. */
 export async function decisionEndpoint(ctx: Context, call: Call): Promise<Response> {
   const id = call.params.id ?? "";
-  const page = `/approve/${encodeURIComponent(id)}`;
+  const page = approvalPath(id);
   const form = await readPersonForm(ctx, call, decisionPurpose(id));
   if (!form) return seeOther(loginPath(page));
   const asked = await findApproval(ctx, id);
@@ -121,8 +123,7 @@ export async function decisionApiEndpoint(ctx: Context, call: Call): Promise<Res
   if (view.state === "answered") throw new OAuthError("conflict", "This approval was answered already.");
   if (view.state !== "open") throw new OAuthError("not_found", "There is no such approval for you.");
   const { approval } = view;
-  if (authenticationNeeded(ctx, approval, by))
-    throw new OAuthError("forbidden", "Sign in again to answer this.");
+  if (authenticationNeeded(ctx, approval, by)) throw otherSignIn(approval);
   const chosen = body.scope ?? approval.request.scope;
   const allow = body.decision === "allow" ? await allowedScope(ctx, approval, by, chosen) : undefined;
   const details = await chosenDetails(ctx, approval, body.authorization_details);
@@ -135,6 +136,12 @@ export async function decisionApiEndpoint(ctx: Context, call: Call): Promise<Res
   const decided = await decideConsent(ctx, { id, by, browser, allow, details, address: call.address });
   if (decided.outcome === "too_late") throw new OAuthError("conflict", "This approval was answered already.");
   return json({ id, status: decided.outcome, redirect_to: redirectOf(ctx, decided) });
+}
+
+/** What the app asked of the sign-in, the pages do. */
+function otherSignIn({ request: { maxAge, acrValues } }: Consent): OAuthError {
+  const needed = { maxAge: maxAge ?? (acrValues ? undefined : 0), acrValues };
+  return insufficientAuthentication("Open the page of the question: its app wants another sign-in.", needed);
 }
 
 /** The details that a JSON answer allows; a place where the request has none is a mistake to be told of. */

@@ -20,10 +20,10 @@ type Denial = {
 
 /** Records once what the party of a request was refused, if anybody proved who they are; the refusal stands whatever happens. */
 export async function recordDenial(ctx: Context, call: Call, denial: Denial): Promise<void> {
-  const party = parties.get(call.request);
-  if (!party) return;
-  parties.delete(call.request);
   const { type, refusal, data } = denial;
+  const party = parties.get(call.request);
+  if (!party || isWaiting(refusal)) return;
+  parties.delete(call.request);
   const { code, description, options } = refusal;
   const event = {
     ...{ type, actor: party.actor, clientId: party.clientId, address: call.address },
@@ -35,6 +35,10 @@ export async function recordDenial(ctx: Context, call: Call, denial: Denial): Pr
     ctx.log.error("denial not recorded", { error, type });
   }
 }
+
+/** Whoever waits for a person was refused nothing, however often they ask. */
+const isWaiting = ({ code, options }: OAuthError): boolean =>
+  code === "authorization_pending" || code === "slow_down" || options.detail === "approval_required";
 
 /** Not those that say who one must be, nor those of limits and of addresses: nobody is to fill the trail with them. */
 const NO_ROW = [401, 405, 429];

@@ -3,11 +3,12 @@ import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { decideDevice } from "@/lib/services/device-decisions";
 import { FRESH_SIGN_IN } from "@/lib/services/proof-of-presence";
-import { refuseOwnClient, signInAgain } from "./act-decision";
+import { refuseOwnClient } from "./act-decision";
 import type { Call, Handler } from "./call";
 import { type DecidingPerson, requireDecidingPerson } from "./deciding-person";
 import { allowedOf, deviceLasts, isNothing, isPresent } from "./device-decision";
 import { DeviceAnswer, DeviceCompletion } from "./device-schemas";
+import { signInAgain } from "./insufficient-authentication";
 import { json, readJsonAs } from "./json";
 import { claimByUserCode, claimedByAnother } from "./user-codes";
 

@@ -2,6 +2,7 @@ import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { remainingDetails } from "@/lib/oauth/details-terms";
+import { approvalPath } from "@/lib/services/approval-page";
 import { rulingOf } from "@/lib/services/approval-rules";
 import type { ActApproval } from "@/lib/services/approvals";
 import { decideDevice, openDevice } from "@/lib/services/device-decisions";
@@ -27,7 +28,7 @@ export async function answerDevice(
   { address }: Call,
   { id, fields, by }: PersonForm & { id: string },
 ): Promise<Response> {
-  const page = `/approve/${encodeURIComponent(id)}`;
+  const page = approvalPath(id);
   const view = await openDevice(ctx, { id, userId: by.user.id });
   if (view.state === "not_yours" || view.state === "unknown")
     throw new OAuthError("forbidden", "This question is for somebody else. Ask your device for a new code.");

@@ -1,4 +1,5 @@
 import type { Context } from "@/lib/context";
+import { approvalPath } from "@/lib/services/approval-page";
 import type { Call } from "./call";
 import { loginPath, readPersonForm, seeOther } from "./session";
 import { claimByUserCode, claimedByAnother } from "./user-codes";
@@ -33,6 +34,6 @@ export async function deviceEntryEndpoint(ctx: Context, call: Call): Promise<Res
       throw claimedByAnother();
     case "answered":
     case "open":
-      return seeOther(`/approve/${view.approval.id}`);
+      return seeOther(approvalPath(view.approval.id));
   }
 }

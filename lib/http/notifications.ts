@@ -2,6 +2,7 @@ import { z } from "zod";
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { timeOrderedUuid } from "@/lib/ids";
+import { userIdOf } from "@/lib/oauth/subject";
 import { channels } from "@/lib/providers/channels/index";
 import { record } from "@/lib/services/events";
 import { enqueue, listDeliveries, type Notification, type Row } from "@/lib/services/outbox";
@@ -17,10 +18,7 @@ const TEST_TTL = 300;
 /** `POST /notifications/test`: a message by every channel, so that the operator sees which of them arrive. */
 export async function testNotificationEndpoint(ctx: Context, call: Call): Promise<Response> {
   const actor = await requireOperator(ctx, call);
-  const { user = actor.startsWith("user:") ? actor.slice("user:".length) : undefined } = await readJsonAs(
-    call.request,
-    TestNotification,
-  );
+  const { user = userIdOf(actor) } = await readJsonAs(call.request, TestNotification);
   if (user !== undefined && !(await findUser(ctx, user)))
     throw new OAuthError("not_found", "There is no such person. GET /users lists them.");
   const notification = testMessage(ctx, user === undefined ? [] : [user]);

@@ -6,6 +6,7 @@ import {
   ConsentDecisionBody,
   StandingBounds,
 } from "./approval-schemas";
+import { DECIDER_ERRORS, JSON_ERRORS } from "./openapi-errors";
 import type { Operation } from "./openapi-operations";
 
 /** What the endpoints of approvals read, by the name it has in the document. */
@@ -85,15 +86,7 @@ export const approvalOperations: Readonly<Record<string, Operation>> = {
     spec: "WebAuthn Level 3 §5.5",
     json: "ApprovalOptions",
     answers: { 200: "PublicKeyCredentialRequestOptions" },
-    errors: [
-      "invalid_request",
-      "invalid_token",
-      "forbidden",
-      "not_found",
-      "conflict",
-      "validation_failed",
-      "unsupported_media_type",
-    ],
+    errors: [...JSON_ERRORS, "invalid_token", "forbidden", "not_found", "conflict"],
   },
   "POST /approvals/{id}/decision": {
     ...person,
@@ -101,16 +94,6 @@ export const approvalOperations: Readonly<Record<string, Operation>> = {
     also: ["RFC 9470"],
     json: "Decision",
     answers: { 200: "Decided" },
-    errors: [
-      "invalid_request",
-      "invalid_token",
-      "insufficient_user_authentication",
-      "insufficient_scope",
-      "forbidden",
-      "not_found",
-      "conflict",
-      "validation_failed",
-      "unsupported_media_type",
-    ],
+    errors: [...JSON_ERRORS, ...DECIDER_ERRORS, "not_found", "conflict"],
   },
 };

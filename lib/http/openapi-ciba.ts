@@ -1,5 +1,21 @@
 import { z } from "zod";
+import { CLIENT_ERRORS, KEY_ERRORS } from "./openapi-errors";
 import type { Operation } from "./openapi-operations";
+
+/** What an error says beside its code while a token request waits for a person. */
+export const pendingMembers = {
+  auth_req_id: z.string().optional().describe("Poll with it (CIBA Core §10.1)"),
+  deferral_code: z.string().optional().describe("Poll with it, where the client opted in"),
+  expires_in: z.int().optional().describe("Seconds until nobody can answer any more"),
+  interval: z.int().optional().describe("Seconds between two polls"),
+  binding_code: z.string().optional().describe("Two digits to show: the page of the question shows them too"),
+  approval_url: z.url().optional().describe("Where a person answers"),
+  stepup_id: z.string().optional().describe("The id of the question"),
+  clarification: z
+    .object({ round: z.int(), question: z.string(), answer_to: z.url() })
+    .optional()
+    .describe("What the person wants to know first, and where to answer"),
+};
 
 /** What is answered to a question that a person has to answer. */
 export const cibaAnswers = {
@@ -10,15 +26,6 @@ export const cibaAnswers = {
     binding_code: z.string().describe("Two digits to show: the person compares them, or types them"),
   }),
 };
-
-/** How a question stands that a person has to answer first (CIBA Core §11). */
-export const POLL_ERRORS = [
-  "interaction_required",
-  "authorization_pending",
-  "slow_down",
-  "access_denied",
-  "expired_token",
-] as const;
 
 /** Questions to people who are somewhere else, by `METHOD path`. */
 export const cibaOperations: Readonly<Record<string, Operation>> = {
@@ -31,10 +38,7 @@ export const cibaOperations: Readonly<Record<string, Operation>> = {
     answers: { 200: "Backchannel" },
     errors: [
       "invalid_request",
-      "invalid_client",
-      "invalid_client_attestation",
-      "use_fresh_attestation",
-      "use_attestation_challenge",
+      ...CLIENT_ERRORS,
       "unauthorized_client",
       "invalid_scope",
       "invalid_target",
@@ -42,8 +46,7 @@ export const cibaOperations: Readonly<Record<string, Operation>> = {
       "unknown_user_id",
       "invalid_binding_message",
       "unmet_authentication_requirements",
-      "invalid_dpop_proof",
-      "use_dpop_nonce",
+      ...KEY_ERRORS,
     ],
     security: "client",
   },

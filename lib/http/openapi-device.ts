@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { DeviceAnswer, DeviceCompletion } from "./device-schemas";
+import { CLIENT_ERRORS, DECIDER_ERRORS, JSON_ERRORS, KEY_ERRORS, POLL_ERRORS } from "./openapi-errors";
 import type { Operation } from "./openapi-operations";
 
 const clientId = z.string().optional().describe("Where the client does not authenticate by HTTP Basic");
@@ -41,33 +42,19 @@ export const deviceAnswers = {
 
 const clientErrors = [
   "invalid_request",
-  "invalid_client",
-  "invalid_client_attestation",
-  "use_fresh_attestation",
-  "use_attestation_challenge",
+  ...CLIENT_ERRORS,
   "unauthorized_client",
   "invalid_target",
   "invalid_authorization_details",
-  "invalid_dpop_proof",
-  "use_dpop_nonce",
+  ...KEY_ERRORS,
 ] as const;
 
 const answer = {
   tag: "People",
   json: "DeviceAnswer",
   answers: { 200: "DeviceAnswered" },
-  errors: [
-    "invalid_request",
-    "invalid_token",
-    "insufficient_scope",
-    "insufficient_user_authentication",
-    "expired_token",
-    "forbidden",
-    "conflict",
-    "validation_failed",
-    "unsupported_media_type",
-  ],
-  security: "session",
+  errors: [...JSON_ERRORS, ...DECIDER_ERRORS, "expired_token", "conflict"],
+  security: "decider",
 } as const satisfies Omit<Operation, "summary">;
 
 /** The device flow, by `METHOD path`. */
@@ -96,14 +83,7 @@ export const deviceOperations: Readonly<Record<string, Operation>> = {
     spec: "RFC 8628 §3.4",
     form: "DevicePoll",
     answers: { 200: "TokenResponse" },
-    errors: [
-      ...clientErrors,
-      "invalid_grant",
-      "authorization_pending",
-      "slow_down",
-      "access_denied",
-      "expired_token",
-    ],
+    errors: [...clientErrors, "invalid_grant", ...POLL_ERRORS],
     security: "client",
   },
   "POST /device/verify": {

@@ -1,3 +1,4 @@
+import { JSON_ERRORS } from "./openapi-errors";
 import type { Operation } from "./openapi-operations";
 
 const management = { tag: "Management", security: "operator" } as const;
@@ -15,31 +16,14 @@ export const managementOperations: Readonly<Record<string, Operation>> = {
     summary: "Protect an MCP server or API",
     json: "NewResource",
     answers: { 201: "Resource" },
-    errors: [
-      "invalid_request",
-      "invalid_token",
-      "invalid_target",
-      "forbidden",
-      "conflict",
-      "validation_failed",
-      "unsupported_media_type",
-    ],
+    errors: [...JSON_ERRORS, "invalid_token", "invalid_target", "forbidden", "conflict"],
   },
   "PATCH /resources/{id}": {
     ...management,
     summary: "Change what is said of a resource",
     json: "ResourcePatch",
     answers: { 200: "Resource" },
-    errors: [
-      "invalid_request",
-      "invalid_token",
-      "invalid_target",
-      "forbidden",
-      "not_found",
-      "conflict",
-      "validation_failed",
-      "unsupported_media_type",
-    ],
+    errors: [...JSON_ERRORS, "invalid_token", "invalid_target", "forbidden", "not_found", "conflict"],
   },
   "GET /clients": {
     ...management,
@@ -75,15 +59,7 @@ export const managementOperations: Readonly<Record<string, Operation>> = {
     query: "ClientQuery",
     json: "ClientPatch",
     answers: { 200: "Client" },
-    errors: [
-      "invalid_request",
-      "invalid_token",
-      "forbidden",
-      "not_found",
-      "conflict",
-      "validation_failed",
-      "unsupported_media_type",
-    ],
+    errors: [...JSON_ERRORS, "invalid_token", "forbidden", "not_found", "conflict"],
   },
   "POST /clients/one/secret": {
     ...management,
@@ -91,15 +67,7 @@ export const managementOperations: Readonly<Record<string, Operation>> = {
     query: "ClientQuery",
     json: "SecretRotation",
     answers: { 200: "RotatedSecret" },
-    errors: [
-      "invalid_request",
-      "invalid_token",
-      "forbidden",
-      "not_found",
-      "conflict",
-      "validation_failed",
-      "unsupported_media_type",
-    ],
+    errors: [...JSON_ERRORS, "invalid_token", "forbidden", "not_found", "conflict"],
   },
   "GET /users": {
     ...management,
@@ -112,28 +80,13 @@ export const managementOperations: Readonly<Record<string, Operation>> = {
     summary: "Add a person with a local account",
     json: "NewUser",
     answers: { 201: "User" },
-    errors: [
-      "invalid_request",
-      "invalid_token",
-      "forbidden",
-      "conflict",
-      "validation_failed",
-      "unsupported_media_type",
-    ],
+    errors: [...JSON_ERRORS, "invalid_token", "forbidden", "conflict"],
   },
   "PATCH /users/{id}": {
     ...management,
     summary: "Give a person another role or other groups",
     json: "UserPatch",
     answers: { 200: "User" },
-    errors: [
-      "invalid_request",
-      "invalid_token",
-      "forbidden",
-      "not_found",
-      "conflict",
-      "validation_failed",
-      "unsupported_media_type",
-    ],
+    errors: [...JSON_ERRORS, "invalid_token", "forbidden", "not_found", "conflict"],
   },
 };

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { DeliveryStatus } from "@/db/schema/outbox";
 import { NewPushSubscription, TestNotification } from "./notification-schemas";
+import { JSON_ERRORS } from "./openapi-errors";
 import type { Operation } from "./openapi-operations";
 
 const instant = z.iso.datetime();
@@ -47,14 +48,7 @@ export const notificationOperations: Readonly<Record<string, Operation>> = {
     summary: "Send a test message by every channel",
     json: "TestNotification",
     answers: { 202: "QueuedNotification" },
-    errors: [
-      "invalid_request",
-      "invalid_token",
-      "forbidden",
-      "not_found",
-      "validation_failed",
-      "unsupported_media_type",
-    ],
+    errors: [...JSON_ERRORS, "invalid_token", "forbidden", "not_found"],
   },
   "GET /notifications/{id}": {
     ...management,
@@ -69,7 +63,7 @@ export const notificationOperations: Readonly<Record<string, Operation>> = {
     also: ["RFC 8291", "RFC 8292"],
     json: "NewPushSubscription",
     answers: { 204: "empty" },
-    errors: ["invalid_request", "invalid_token", "forbidden", "validation_failed", "unsupported_media_type"],
+    errors: [...JSON_ERRORS, "invalid_token", "forbidden"],
   },
   "DELETE /me/push-subscriptions": {
     ...person,

@@ -1,8 +1,9 @@
 import type { ErrorCode } from "@/lib/errors";
 import { agentOperations } from "./openapi-agents";
 import { approvalOperations } from "./openapi-approvals";
-import { cibaOperations, POLL_ERRORS } from "./openapi-ciba";
+import { cibaOperations } from "./openapi-ciba";
 import { deviceOperations } from "./openapi-device";
+import { CLIENT_ERRORS, KEY_ERRORS, POLL_ERRORS } from "./openapi-errors";
 import { killSwitchOperations } from "./openapi-kill-switch";
 import { managementOperations } from "./openapi-management";
 import { notificationOperations } from "./openapi-notifications";
@@ -33,19 +34,13 @@ export type Operation = {
   query?: RequestSchema;
   form?: RequestSchema;
   json?: RequestSchema;
+  /** The body may be left out. */
+  isBodyOptional?: true;
   /** Successful answers: a schema, a page, an image, a redirect, a JWT, or nothing in the body. */
   answers: Readonly<Record<number, AnswerSchema | "page" | "image" | "redirect" | "jwt" | "empty">>;
   errors: readonly ErrorCode[];
   security?: "agent" | "decider" | "client" | "registration" | "bearer" | "operator" | "session";
 };
-
-/** How a client may fail to prove itself, at every endpoint where it has to. */
-const CLIENT_ERRORS = [
-  "invalid_client",
-  "invalid_client_attestation",
-  "use_fresh_attestation",
-  "use_attestation_challenge",
-] as const satisfies readonly ErrorCode[];
 
 const authorize: Operation = {
   summary: "Ask a person for permission",
@@ -85,8 +80,10 @@ const token: Operation = {
     "invalid_scope",
     "invalid_target",
     "invalid_authorization_details",
-    "invalid_dpop_proof",
-    "use_dpop_nonce",
+    ...KEY_ERRORS,
+    "interaction_required",
+    "invalid_binding_message",
+    "unmet_authentication_requirements",
     ...POLL_ERRORS,
   ],
   security: "client",
@@ -147,8 +144,7 @@ const par: Operation = {
     "invalid_scope",
     "invalid_target",
     "invalid_authorization_details",
-    "invalid_dpop_proof",
-    "use_dpop_nonce",
+    ...KEY_ERRORS,
   ],
   security: "client",
 };
@@ -197,7 +193,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     tag: "Authorization",
     form: "ConsentForm",
     answers: { 200: "page", 303: "redirect" },
-    errors: ["invalid_request", "forbidden"],
+    errors: ["invalid_request", "forbidden", "not_found"],
     security: "session",
   },
   "POST /token": token,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { DecisionProof } from "@/lib/oauth/signed-decision";
+import { JSON_ERRORS } from "./openapi-errors";
 import type { Operation } from "./openapi-operations";
 import {
   ConfirmOptions,
@@ -40,14 +41,7 @@ export const passkeyAnswers = {
 };
 
 const person = { tag: "People", security: "session" } as const;
-const errors = [
-  "invalid_request",
-  "invalid_token",
-  "forbidden",
-  "conflict",
-  "validation_failed",
-  "unsupported_media_type",
-] as const;
+const errors = [...JSON_ERRORS, "invalid_token", "forbidden", "conflict"] as const;
 
 /** Passkeys of people, by `METHOD path`. */
 export const passkeyOperations: Readonly<Record<string, Operation>> = {

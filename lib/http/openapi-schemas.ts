@@ -1,18 +1,20 @@
 import { z } from "zod";
 import { ERRORS, type ErrorCode } from "@/lib/errors";
 import { grants } from "@/lib/grants/index";
+import { DELIVERY_MODES } from "@/lib/oauth/backchannel-metadata";
 import { RegistrationRequest } from "@/lib/oauth/client-metadata";
 import { DecisionRecords } from "@/lib/oauth/decision-record";
 import { BackchannelRequest } from "./bc-authorize";
 import { ClientPatch, Operators } from "./clients";
 import { agentAnswers, agentRequests } from "./openapi-agents";
 import { approvalAnswers, approvalRequests } from "./openapi-approvals";
-import { cibaAnswers } from "./openapi-ciba";
+import { cibaAnswers, pendingMembers } from "./openapi-ciba";
 import { deviceAnswers, deviceRequests } from "./openapi-device";
 import { killSwitchAnswers, killSwitchRequests } from "./openapi-kill-switch";
 import { notificationAnswers, notificationRequests } from "./openapi-notifications";
 import { passkeyAnswers, passkeyRequests } from "./openapi-passkeys";
 import { stepUpAnswers, stepUpRequests } from "./openapi-step-up";
+import { tokenAnswers } from "./openapi-tokens";
 import { NewResource, ResourcePatch } from "./resources";
 import { SecretRotation } from "./secret-rotation";
 import { TokenCheck } from "./token-check";
@@ -52,6 +54,10 @@ const User = NewUser.omit({ password: true }).extend({
   created_at: instant,
   last_sign_in_at: instant.nullable(),
 });
+const backchannel = {
+  backchannel_token_delivery_mode: z.enum(DELIVERY_MODES).optional().describe("Of a client that asks people"),
+  backchannel_client_notification_endpoint: z.url().optional(),
+};
 const Client = z.object({
   client_id: z.string(),
   kind: z.enum(["static", "dynamic", "document", "agent"]),
@@ -66,6 +72,7 @@ const Client = z.object({
   allowed_resources: z.array(z.string()),
   legacy_assertion_audience: z.boolean().optional(),
   id_jag_targets: z.array(z.looseObject({ issuer: z.string(), client_id: z.string() })),
+  ...backchannel,
   created_at: instant,
   last_used_at: instant.nullable(),
 });
@@ -173,25 +180,7 @@ export const answerSchemas = {
       .optional()
       .describe("What waits for a person, with completion_mode=narrowed"),
   }),
-  AttestationChallenge: z.object({
-    attestation_challenge: z.string().describe("Becomes challenge in OAuth-Client-Attestation-PoP"),
-  }),
   Pushed: z.object({ request_uri: z.string(), expires_in: z.int().describe("Seconds") }),
-  Introspection: z.looseObject({
-    active: z.boolean(),
-    scope: z.string().optional(),
-    client_id: z.string().optional(),
-    sub: z.string().optional(),
-    aud: z.string().optional(),
-    exp: z.int().optional(),
-    authorization_details: details.optional().describe("As the token has them (RFC 9396 §9.2)"),
-  }),
-  UserInfo: z.object({
-    sub: z.string(),
-    name: z.string().optional(),
-    email: z.string().optional(),
-    email_verified: z.boolean().optional(),
-  }),
   Registration: z.looseObject({
     client_id: z.string(),
     client_id_issued_at: z.int(),
@@ -204,6 +193,7 @@ export const answerSchemas = {
     grant_types: z.array(z.string()),
     response_types: z.array(z.string()),
     application_type: z.enum(["web", "native"]),
+    ...backchannel,
   }),
   ServerMetadata: z.looseObject({
     issuer: z.url(),
@@ -243,30 +233,16 @@ export const answerSchemas = {
   ...passkeyAnswers,
   ...notificationAnswers,
   ...stepUpAnswers,
-  TokenChecked: z.object({
-    allowed: z.boolean(),
-    effective_scopes: z.array(z.string()),
-    effective_authorization_details: details.optional(),
-    delegation_depth: z.int().describe("Hops so far"),
-    max_delegation_depth: z.int(),
-    reasons: z.array(z.string()).describe("Everything that stands against it"),
-  }),
-  TokenInspection: z.looseObject({
-    valid: z.boolean().describe("Whether it counts here now"),
-    claims: z.looseObject({}).nullable(),
-    delegation_chain: z
-      .object({ depth: z.int(), actors: z.array(z.string()), human_root: z.boolean() })
-      .nullable(),
-    error: z.string().nullable().describe("Why it does not count"),
-  }),
+  ...tokenAnswers,
   Status: z.object({ status: z.string(), db: z.string().optional(), keys: z.string().optional() }),
   McpMessage: z.looseObject({ jsonrpc: z.literal("2.0") }),
   OpenApi: z.looseObject({ openapi: z.string() }),
-  OAuthError: z.object({
+  OAuthError: z.looseObject({
     error: z.enum(codes),
     error_description: z.string(),
     error_code: z.string().optional().describe("Says more exactly what error says"),
     error_uri: z.url(),
+    ...pendingMembers,
   }),
   Problem: z.looseObject({
     type: z.url(),
@@ -279,6 +255,8 @@ export const answerSchemas = {
       .array(z.object({ field: z.string(), message: z.string() }))
       .optional()
       .describe("What is wrong, field by field"),
+    max_age: z.int().optional().describe("Seconds that the sign-in may be old (RFC 9470 §3)"),
+    acr_values: z.string().optional().describe("How the person has to sign in (RFC 9470 §3)"),
   }),
 } satisfies Record<string, z.ZodType>;
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { CLIENT_ERRORS, DECIDER_ERRORS, JSON_ERRORS, KEY_ERRORS } from "./openapi-errors";
 import type { Operation } from "./openapi-operations";
 import { Clarification, NewStepUp, StepUpApproval, StepUpDenial } from "./step-up-schemas";
 
@@ -36,17 +37,8 @@ export const stepUpAnswers = {
   Clarified: z.object({ round: z.int().min(1).max(3) }),
 };
 
-const AGENT_ERRORS = ["invalid_client", "invalid_token", "invalid_dpop_proof", "use_dpop_nonce"] as const;
-const PERSON_ERRORS = [
-  "invalid_request",
-  "invalid_token",
-  "insufficient_user_authentication",
-  "forbidden",
-  "not_found",
-  "conflict",
-  "validation_failed",
-  "unsupported_media_type",
-] as const;
+const AGENT_ERRORS = [...CLIENT_ERRORS, "invalid_token", ...KEY_ERRORS] as const;
+const PERSON_ERRORS = [...JSON_ERRORS, ...DECIDER_ERRORS, "not_found", "conflict"] as const;
 
 const agent = { tag: "Approvals", spec: "RFC 6750 §2.1", also: ["RFC 9449"], security: "agent" } as const;
 const person = { tag: "Approvals", security: "decider" } as const;
@@ -60,15 +52,13 @@ export const stepUpOperations: Readonly<Record<string, Operation>> = {
     json: "NewStepUp",
     answers: { 202: "StepUp" },
     errors: [
-      "invalid_request",
+      ...JSON_ERRORS,
       ...AGENT_ERRORS,
       "invalid_scope",
       "invalid_target",
       "invalid_authorization_details",
       "forbidden",
       "not_found",
-      "validation_failed",
-      "unsupported_media_type",
     ],
   },
   "GET /stepup/{id}": {
@@ -89,21 +79,14 @@ export const stepUpOperations: Readonly<Record<string, Operation>> = {
     summary: "Answer the question of who decides",
     json: "Clarification",
     answers: { 201: "Clarified" },
-    errors: [
-      "invalid_request",
-      ...AGENT_ERRORS,
-      "invalid_target",
-      "not_found",
-      "conflict",
-      "validation_failed",
-      "unsupported_media_type",
-    ],
+    errors: [...JSON_ERRORS, ...AGENT_ERRORS, "invalid_target", "not_found", "conflict"],
   },
   "POST /stepup/{id}/approve": {
     ...person,
     summary: "Say yes to an agent, once",
     also: ["RFC 9470"],
     json: "StepUpApproval",
+    isBodyOptional: true,
     answers: { 200: "StepUp" },
     errors: PERSON_ERRORS,
   },
@@ -111,6 +94,7 @@ export const stepUpOperations: Readonly<Record<string, Operation>> = {
     ...person,
     summary: "Say no to an agent, and why",
     json: "StepUpDenial",
+    isBodyOptional: true,
     answers: { 200: "StepUp" },
     errors: PERSON_ERRORS,
   },

@@ -91,11 +91,11 @@ function queryParameters(schema: RequestSchema | undefined): Json[] {
   }));
 }
 
-function requestBody({ form, json: body }: Operation): Json | undefined {
+function requestBody({ form, json: body, isBodyOptional }: Operation): Json | undefined {
   const schema = form ?? body;
   if (!schema) return undefined;
   const type = form ? "application/x-www-form-urlencoded" : "application/json";
-  return { required: true, content: { [type]: { schema: reference(schema) } } };
+  return { required: isBodyOptional !== true, content: { [type]: { schema: reference(schema) } } };
 }
 
 const reference = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });

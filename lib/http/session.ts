@@ -72,7 +72,7 @@ export async function requirePerson(ctx: Context, { request }: Call): Promise<Si
   return by;
 }
 
-/** Refuses what an old sign-in may not do any more (RFC 9470 §3). */
+/** Refuses what an old sign-in may not do any more (product decision D20). */
 export function requireFresh(ctx: Context, { session }: SignedIn, maxAge: number): void {
   if (isFresh(ctx, session, maxAge)) return;
   throw new OAuthError("forbidden", "Sign in again to do this: your sign-in is too long ago.");

@@ -1,5 +1,6 @@
 import type { Context } from "@/lib/context";
 import { formatScope } from "@/lib/oauth/scope";
+import { approvalUrl } from "@/lib/services/approval-page";
 import { type ActApproval, statusOf } from "@/lib/services/approvals";
 import { openQuestion } from "@/lib/services/clarifications";
 import { json } from "./json";
@@ -32,7 +33,7 @@ export async function stepUpAnswer(
     approved_at: status === "approved" ? answeredAt : null,
     expires_at: approval.expiresAt.toISOString(),
     created_at: approval.createdAt.toISOString(),
-    approval_url: `${ctx.settings.serverUrl}/approve/${id}`,
+    approval_url: approvalUrl(ctx, id),
     ...{ binding_code: bindingCode, interval },
     ...(act.authorizationDetails && { authorization_details: act.authorizationDetails }),
     ...(status === "denied" && { denied_by: decidedBy, denied_at: answeredAt, reason }),

@@ -1,5 +1,6 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import { basicChallenge, bearerChallenge } from "@/lib/oauth/challenge";
 import { type ActApproval, findApproval, isAct } from "@/lib/services/approvals";
 import { type Client, findClientRecently } from "@/lib/services/clients";
 import { findAskingClient, findStepUp, requireOwnAudience } from "@/lib/services/step-ups";
@@ -41,7 +42,11 @@ const prove = ({ settings }: Context) =>
     "invalid_token",
     "Authenticate as the agent: by an access token of its own, or as its client.",
     {
-      headers: { "www-authenticate": `Bearer, Basic realm="${new URL(settings.serverUrl).host}"` },
+      headers: {
+        "www-authenticate": [bearerChallenge({}), basicChallenge(new URL(settings.serverUrl).host)].join(
+          ", ",
+        ),
+      },
     },
   );
 
@@ -65,21 +70,27 @@ export async function clientAsking(ctx: Context, asker: Asker, agentId: string):
   throw new OAuthError("forbidden", "This agent is frozen or deactivated: nobody is asked anything for it.");
 }
 
-/** The step-up of the path, for who asked for it; for another agent it is not there (security case 165). */
-export async function stepUpOf(ctx: Context, { params }: Call, asker: Asker): Promise<ActApproval> {
+/** The step-up of the path, whoever asks; questions of other kinds have endpoints of their own. */
+export async function requireStepUp(ctx: Context, { params }: Call): Promise<ActApproval> {
   const approval = await findStepUp(ctx, params.id ?? "");
-  const isOwn = approval && (asker.kind === "local" || asker.client.clientId === approval.clientId);
-  if (!isOwn) throw noSuchStepUp();
+  if (approval) return approval;
+  throw noSuchStepUp();
+}
+
+/** The step-up of the path, for who asked for it; for another agent it is not there (security case 165). */
+export async function stepUpOf(ctx: Context, call: Call, asker: Asker): Promise<ActApproval> {
+  const approval = await requireStepUp(ctx, call);
+  if (asker.kind !== "local" && asker.client.clientId !== approval.clientId) throw noSuchStepUp();
   // Its id is no secret: a resource that an agent brings its token must not fetch with it what is for another one.
   if (asker.kind === "token") requireOwnAudience(ctx, asker.token, approval.act.resource);
   return approval;
 }
 
 /** The same of every question of a client's own, however it waits for the answer: here, or by polling for a token. */
-export async function questionOf(ctx: Context, call: Call, asker: Asker): Promise<ActApproval> {
+export async function ownQuestion(ctx: Context, call: Call, asker: Asker): Promise<ActApproval> {
   const approval = await findApproval(ctx, call.params.id ?? "");
   const isOwn = asker.kind === "client" && asker.client.clientId === approval?.clientId;
   return isOwn && approval && isAct(approval) ? approval : stepUpOf(ctx, call, asker);
 }
 
-export const noSuchStepUp = () => new OAuthError("not_found", "There is no such step-up request.");
+const noSuchStepUp = () => new OAuthError("not_found", "There is no such step-up request.");

@@ -1,20 +1,19 @@
 import type { z } from "zod";
 import type { Context } from "@/lib/context";
-import { findStepUp } from "@/lib/services/step-ups";
 import { decideAs } from "./act-decision";
 import type { Call } from "./call";
 import { requireDecidingPerson } from "./deciding-person";
 import { readText } from "./form";
 import { readJsonAs } from "./json";
 import { stepUpAnswer } from "./step-up-answers";
-import { noSuchStepUp } from "./step-up-asker";
+import { requireStepUp } from "./step-up-asker";
 import { StepUpApproval, StepUpDenial } from "./step-up-schemas";
 
 /** `POST /stepup/{id}/approve`: a person says yes; who they are is what they proved, not what the body says. */
 export async function approveStepUpEndpoint(ctx: Context, call: Call): Promise<Response> {
   const person = await requireDecidingPerson(ctx, call);
   const { number } = await readBody(call.request, StepUpApproval);
-  const id = await idOf(ctx, call);
+  const { id } = await requireStepUp(ctx, call);
   const { approval } = await decideAs(ctx, call, person, { id, decision: "approved", number });
   return stepUpAnswer(ctx, approval);
 }
@@ -23,7 +22,7 @@ export async function approveStepUpEndpoint(ctx: Context, call: Call): Promise<R
 export async function denyStepUpEndpoint(ctx: Context, call: Call): Promise<Response> {
   const person = await requireDecidingPerson(ctx, call);
   const { reason } = await readBody(call.request, StepUpDenial);
-  const id = await idOf(ctx, call);
+  const { id } = await requireStepUp(ctx, call);
   const { approval } = await decideAs(ctx, call, person, {
     ...{ id, decision: "denied" },
     ...(reason && { reason }),
@@ -38,11 +37,4 @@ async function readBody<Schema extends z.ZodType>(
 ): Promise<z.output<Schema>> {
   const isEmpty = (await readText(request.clone())) === "";
   return isEmpty ? schema.parse({}) : readJsonAs(request, schema);
-}
-
-/** Questions of other kinds have endpoints of their own. */
-async function idOf(ctx: Context, { params }: Call): Promise<string> {
-  const approval = await findStepUp(ctx, params.id ?? "");
-  if (!approval) throw noSuchStepUp();
-  return approval.id;
 }

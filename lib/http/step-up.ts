@@ -4,13 +4,14 @@ import { readAuthorizationDetails } from "@/lib/oauth/authorization-details";
 import { toPlainText } from "@/lib/oauth/display-text";
 import { parseScope } from "@/lib/oauth/scope";
 import { cancelAct } from "@/lib/services/approval-ends";
+import { untilNews } from "@/lib/services/approval-polls";
 import { type ActApproval, statusOf } from "@/lib/services/approvals";
-import { findStepUp, requestStepUp, takeStepUpToken } from "@/lib/services/step-ups";
+import { requestStepUp, takeStepUpToken } from "@/lib/services/step-ups";
 import type { Call } from "./call";
 import { json, readJsonAs } from "./json";
 import { appliedWait, preferredWait } from "./prefer";
 import { stepUpAnswer, wireStatusOf } from "./step-up-answers";
-import { type Asker, clientAsking, findAsker, noSuchStepUp, requireAsker, stepUpOf } from "./step-up-asker";
+import { type Asker, clientAsking, findAsker, requireAsker, requireStepUp, stepUpOf } from "./step-up-asker";
 import { NewStepUp } from "./step-up-schemas";
 
 /** `POST /stepup`: an agent asks a person to allow something, once (product decisions D9, D30). */
@@ -55,24 +56,26 @@ export async function getStepUpEndpoint(ctx: Context, call: Call): Promise<Respo
   if (!asker) return statusAlone(ctx, call);
   const first = await stepUpOf(ctx, call, asker);
   const wait = preferredWait(call.request.headers);
-  const approval = wait && (await waitFor(ctx, first, wait)) ? await stepUpOf(ctx, call, asker) : first;
+  const approval = wait ? await afterNews(ctx, call, asker, { first, wait }) : first;
   const token = holdsKey(approval, asker) ? await takeStepUpToken(ctx, approval, call.address) : undefined;
   return stepUpAnswer(ctx, approval, { token, headers: appliedWait(wait) });
 }
 
-async function statusAlone(ctx: Context, { params }: Call): Promise<Response> {
-  const approval = await findStepUp(ctx, params.id ?? "");
-  if (!approval) throw noSuchStepUp();
+async function statusAlone(ctx: Context, call: Call): Promise<Response> {
+  const approval = await requireStepUp(ctx, call);
   return json({ id: approval.id, status: wireStatusOf(ctx, approval) });
 }
 
-/** Waits until something happens to an open question, so many seconds at most; true: it may stand otherwise now. */
-async function waitFor(ctx: Context, approval: ActApproval, seconds: number): Promise<boolean> {
-  if (statusOf(ctx, approval) !== "pending") return false;
-  // Nobody writes down at once that the time is over.
-  const left = approval.expiresAt.getTime() - ctx.now().getTime();
-  await ctx.waiting.until(approval.id, Math.min(seconds * 1000, left), approval.changedAt);
-  return true;
+/** An open question as it stands after something happened to it, or after so many seconds. */
+async function afterNews(
+  ctx: Context,
+  call: Call,
+  asker: Asker,
+  { first, wait }: { first: ActApproval; wait: number },
+): Promise<ActApproval> {
+  if (statusOf(ctx, first) !== "pending") return first;
+  await untilNews(ctx, first, wait);
+  return stepUpOf(ctx, call, asker);
 }
 
 /** A token that is to be bound to a key goes to who holds that key (RFC 9449 §6). */

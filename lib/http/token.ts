@@ -1,5 +1,5 @@
 import type { Context } from "@/lib/context";
-import { isOAuthError, type OAuthError } from "@/lib/errors";
+import { isOAuthError } from "@/lib/errors";
 import type { TokenRequest } from "@/lib/grants/grant";
 import { clientOfAssertion, grantToken } from "@/lib/grants/index";
 import type { Client } from "@/lib/services/clients";
@@ -8,35 +8,38 @@ import { authenticateClient, noteClient, presentsCredentials } from "./client-au
 import { recordDenial } from "./denials";
 import { proofRequired, verifyProof } from "./dpop";
 import { takeFromBucket } from "./endpoint";
-import { readForm } from "./form";
+import { type Form, readForm } from "./form";
 import { json } from "./json";
 import { preferredWait } from "./prefer";
 
 /** Token endpoint, every grant type (RFC 6749 §3.2). */
 export async function tokenEndpoint(ctx: Context, call: Call): Promise<Response> {
-  const { fields, resources } = await readForm(call.request);
-  const authenticated = await requester(ctx, call, fields);
+  const form = await readForm(call.request);
+  return answerTokenRequest(ctx, call, await requester(ctx, call, form.fields), form);
+}
+
+/** What a client that is known gets for its form, or is refused. */
+export async function answerTokenRequest(
+  ctx: Context,
+  call: Call,
+  requester: Requester,
+  { fields: params, resources }: Form,
+): Promise<Response> {
   // Counted for those who proved that they are this client: whoever only knows its name spends nothing of it.
-  if (authenticated.authMethod !== "none")
-    await takeFromBucket(ctx, "tokenClient", authenticated.client.clientId);
+  if (requester.authMethod !== "none") await takeFromBucket(ctx, "tokenClient", requester.client.clientId);
   try {
-    const jkt = await provenKey(ctx, call, authenticated.client);
+    const jkt = await provenKey(ctx, call, requester.client);
     const wait = preferredWait(call.request.headers);
-    const request = { ...authenticated, params: fields, resources, jkt, address: call.address, wait };
+    const request = { ...requester, params, resources, jkt, address: call.address, wait };
     return json(await grantToken(ctx, request));
   } catch (error) {
-    if (isOAuthError(error) && !isWaiting(error))
-      await recordDenial(ctx, call, { type: "token_request.denied", refusal: error });
+    if (isOAuthError(error)) await recordDenial(ctx, call, { type: "token_request.denied", refusal: error });
     throw error;
   }
 }
 
-/** Whoever waits for a person was refused nothing. */
-const isWaiting = ({ code, options }: OAuthError): boolean =>
-  code === "authorization_pending" || code === "slow_down" || options.detail === "approval_required";
-
 /** The key that the request proves to hold; without one only where bearer tokens may be issued (RFC 9449 §5.2). */
-export async function provenKey(ctx: Context, call: Call, client: Client): Promise<string | undefined> {
+async function provenKey(ctx: Context, call: Call, client: Client): Promise<string | undefined> {
   const jkt = await verifyProof(ctx, call);
   if (jkt !== undefined) return jkt;
   if (client.dpopBoundAccessTokens)

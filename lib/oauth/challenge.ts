@@ -9,9 +9,13 @@ type TokenChallenge = {
   /** Absent when the request carried no credentials: "the resource server SHOULD NOT include an error code". */
   error?: ErrorCode | undefined;
   description?: string | undefined;
+  /** Seconds that the sign-in may be old (RFC 9470 §3). */
+  maxAge?: number | undefined;
+  /** How the person has to sign in: any of these will do (RFC 9470 §3). */
+  acrValues?: readonly string[] | undefined;
 };
 
-/** The `WWW-Authenticate` value that asks for a bearer token (RFC 6750 §3, RFC 9728 §5.1). */
+/** The `WWW-Authenticate` value that asks for a bearer token (RFC 6750 §3, RFC 9728 §5.1, RFC 9470 §3). */
 export const bearerChallenge = (challenge: TokenChallenge): string =>
   formatted("Bearer", tokenParameters(challenge));
 
@@ -27,11 +31,20 @@ export function basicChallenge(realm: string): string {
   return `Basic realm="${quotable(realm)}", charset="UTF-8"`;
 }
 
-const tokenParameters = ({ error, description, resourceMetadata, scope }: TokenChallenge) => [
+const tokenParameters = ({
+  error,
+  description,
+  resourceMetadata,
+  scope,
+  maxAge,
+  acrValues,
+}: TokenChallenge) => [
   parameter("error", error),
   parameter("error_description", description),
   parameter("resource_metadata", resourceMetadata),
   parameter("scope", scope && formatScope(scope)),
+  parameter("acr_values", acrValues?.join(" ")),
+  parameter("max_age", maxAge === undefined ? undefined : String(maxAge)),
 ];
 
 const formatted = (scheme: string, parameters: readonly (string | undefined)[]): string =>

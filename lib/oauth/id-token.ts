@@ -117,7 +117,7 @@ export function readIdTokenClaims(
 const refusal = (reason: string) =>
   new OAuthError(
     "invalid_request",
-    "Send as subject_token an ID token that this server issued to this client and that has not expired, or ask the person to sign in again.",
+    "Send an ID token that this server issued to this client and that has not expired, or ask the person to sign in again.",
     { reason },
   );
 

@@ -5,6 +5,7 @@ import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { newOpaqueId } from "@/lib/ids";
 import { actDigest } from "@/lib/oauth/act-digest";
+import { userIdOf } from "@/lib/oauth/subject";
 import { findAgentByClientRecently } from "./agent-lookup";
 import { tellOfRequest } from "./approval-news";
 import { rulingOf } from "./approval-rules";
@@ -59,7 +60,7 @@ export async function requestAct(ctx: Context, asked: NewAct): Promise<ActApprov
   const { kind, client, act, userId } = asked;
   const ruling = await rulingOf(ctx, act);
   const agent = await findAgentByClientRecently(ctx, client.clientId);
-  const subjectUserId = personOf(act.subject);
+  const subjectUserId = userIdOf(act.subject) ?? null;
   const denials = await countDenials(ctx, client.clientId, secondsFrom(ctx, -MEMORY));
   return inTransaction(ctx, async (tx) => {
     await oneAtATime(tx, client);
@@ -111,9 +112,6 @@ async function askedBefore(tx: Context, { client, act, kind, sealedRequest }: Ne
   await noteApproval(tx, same.id, { sealedRequest });
   return { ...same, sealedRequest };
 }
-
-const personOf = (subject: string | undefined): string | null =>
-  subject?.startsWith("user:") ? subject.slice("user:".length) : null;
 
 const secondsFrom = ({ now }: Pick<Context, "now">, seconds: number): Date =>
   new Date(now().getTime() + seconds * 1000);

@@ -12,7 +12,6 @@ import {
   settleApproval,
   statusOf,
   touchApproval,
-  USE_WITHIN,
 } from "./approvals";
 import { mayDecide, mayGive } from "./deciders";
 import { record } from "./events";
@@ -90,7 +89,6 @@ async function settle(tx: Context, approval: ActApproval, given: NewDecision): P
       decidedBy: `user:${by.user.id}`,
       reason: reason ?? null,
       ...{ authTime: by.session.authTime, amr: by.session.amr },
-      ...(decision === "approved" && { expiresAt: new Date(tx.now().getTime() + USE_WITHIN * 1000) }),
     },
   });
   if (!settled || !isAct(settled)) return { outcome: "too_late", approval };

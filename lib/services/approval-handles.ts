@@ -3,7 +3,7 @@ import type { Context } from "@/lib/context";
 import { deriveKey } from "@/lib/secret-key";
 
 /** What a client polls with: CIBA's and that of the deferred token response. */
-type Handle = "auth_req_id" | "deferral_code";
+export type Handle = "auth_req_id" | "deferral_code";
 
 /**
  * What a client polls with for an approval. It says more than the approval's id, which people and notifications see:

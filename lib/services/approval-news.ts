@@ -1,5 +1,6 @@
 import type { Context } from "@/lib/context";
 import { timeOrderedUuid } from "@/lib/ids";
+import { approvalUrl } from "./approval-page";
 import { actInWords, sentenceOf } from "./approval-words";
 import type { ActApproval, Approval } from "./approvals";
 import { decidersToTell } from "./deciders";
@@ -50,7 +51,7 @@ const common = async (ctx: Context, approval: ActApproval): Promise<Common> => (
   expiresAt: approval.expiresAt,
   requester: approval.client.name,
   risk: approval.risk,
-  url: `${ctx.settings.serverUrl}/approve/${approval.id}`,
+  url: approvalUrl(ctx, approval.id),
   recipients: await decidersToTell(ctx, approval),
 });
 

@@ -26,12 +26,21 @@ export type PollResult =
  * database nothing.
  */
 export async function pollApproval(ctx: Context, poll: Poll): Promise<PollResult> {
-  const first = await look(ctx, poll, true);
-  if (first.found.status !== "pending" || !poll.wait) return first.found;
-  // That the time is over is no change that anybody writes down at once.
-  const left = first.expiresAt.getTime() - ctx.now().getTime();
-  await ctx.waiting.until(poll.id, Math.min(poll.wait * 1000, left), first.changedAt);
+  const { found, ...first } = await look(ctx, poll, true);
+  if (found.status !== "pending" || !poll.wait) return found;
+  await untilNews(ctx, { id: poll.id, ...first }, poll.wait);
   return (await look(ctx, poll, false)).found;
+}
+
+/** Waits until something happens to an open question, or its time is over; so many seconds at most. */
+export async function untilNews(
+  { now, waiting }: Context,
+  { id, changedAt, expiresAt }: Pick<ActApproval, "id" | "changedAt" | "expiresAt">,
+  seconds: number,
+): Promise<void> {
+  // That the time is over is no change that anybody writes down at once.
+  const left = expiresAt.getTime() - now().getTime();
+  await waiting.until(id, Math.min(seconds * 1000, left), changedAt);
 }
 
 type Look = { found: PollResult } & Pick<ActApproval, "changedAt" | "expiresAt">;

@@ -7,6 +7,7 @@ import { listDecisions } from "./approval-decisions";
 import { actInWords, sentenceOf } from "./approval-words";
 import type { ActApproval } from "./approvals";
 import { listMessages } from "./clarifications";
+import { nameOf } from "./named-people";
 import { findUsers } from "./users";
 
 /**
@@ -71,7 +72,7 @@ export async function shownOf(ctx: Context, approval: ActApproval): Promise<Show
     ...[approval.ownerId, approval.subjectUserId].flatMap((each) => each ?? []),
   ]);
   const agent = await findAgentByClientRecently(ctx, approval.clientId);
-  const nameOf = (userId: string | null) => (userId === null ? null : (people.get(userId) ?? null));
+  const nameById = (userId: string | null) => (userId === null ? null : (people.get(userId) ?? null));
   return {
     ...{ id, kind, digest, risk, verb: words.verb, sentence: sentenceOf(client.name, words) },
     requester: {
@@ -81,10 +82,10 @@ export async function shownOf(ctx: Context, approval: ActApproval): Promise<Show
       verifiedHost: client.verifiedHost ?? null,
       registeredAt: client.registeredAt,
       version: agent?.agentVersion ?? null,
-      owner: nameOf(approval.ownerId),
+      owner: nameById(approval.ownerId),
       attestation: agent?.attestationLevel ?? null,
     },
-    onBehalfOf: nameOf(approval.subjectUserId),
+    onBehalfOf: nameById(approval.subjectUserId),
     chain: act.chain,
     resource: words.resource,
     permissions: words.permissions,
@@ -109,7 +110,7 @@ export async function shownOf(ctx: Context, approval: ActApproval): Promise<Show
 
 async function namesOf(ctx: Context, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
   const people = await findUsers(ctx, [...new Set(ids)]);
-  return new Map(people.map(({ id, email, name }) => [id, email || name]));
+  return new Map(people.map((person) => [person.id, nameOf(person)]));
 }
 
 /** Why an act is as risky as it is, in words. */

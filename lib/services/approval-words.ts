@@ -1,4 +1,4 @@
-import type { ApprovalKind, AskedAct, ChainLink } from "@/db/schema/approvals";
+import type { ApprovalKind, AskedAct } from "@/db/schema/approvals";
 import type { Risk } from "@/db/schema/resources";
 import type { Context } from "@/lib/context";
 import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
@@ -83,7 +83,3 @@ const lowerFirst = (text: string): string =>
 /** One sentence that says it all: "search-bot wants to send 1 payment of 250 EUR to ACME". */
 export const sentenceOf = (requester: string, { verb }: ActInWords): string =>
   `${requester} wants to ${verb}`;
-
-/** A chain in which nobody stands twice in a row. */
-export const withoutRepeats = (chain: readonly ChainLink[]): ChainLink[] =>
-  chain.filter(({ sub }, index) => chain[index - 1]?.sub !== sub);

@@ -24,7 +24,9 @@ export const isAskedByAgent = (approval: Approval): approval is ActApproval =>
   isAct(approval) && approval.kind !== "device";
 
 /** Seconds in which what was approved has to be used. */
-export const USE_WITHIN = 300;
+const USE_WITHIN = 300;
+/** Seconds that a token lives at most which a person approved (product decision D9). */
+export const APPROVED_TTL = 300;
 
 /** By the database's own clock: instances whose clocks are apart agree on what has changed lately. */
 const CHANGED = sql`clock_timestamp()`;
@@ -119,27 +121,26 @@ type Answer = Pick<
   | "authTime"
   | "amr"
   | "userId"
-  | "expiresAt"
   | "act"
 >;
 
 type Settled = Exclude<ApprovalStatus, "pending">;
 
 /**
- * Answers a question that still waits, in one statement: the first answer stands. Undefined: another one does, or its
- * time is over.
+ * Answers a question that still waits, in one statement: the first answer stands, and a yes is good for a while.
+ * Undefined: another answer stands, or the time of the question is over.
  */
 export async function settleApproval(
   tx: Context,
   id: string,
   { status, answer = {}, where }: { status: Settled; answer?: Answer; where?: SQL | undefined },
 ): Promise<Approval | undefined> {
+  const now = tx.now();
+  const useBefore = status === "approved" && { expiresAt: new Date(now.getTime() + USE_WITHIN * 1000) };
   const [settled] = await tx.db
     .update(approvals)
-    .set({ ...answer, status, decidedAt: tx.now(), changedAt: CHANGED })
-    .where(
-      and(eq(approvals.id, id), eq(approvals.status, "pending"), gt(approvals.expiresAt, tx.now()), where),
-    )
+    .set({ ...answer, ...useBefore, status, decidedAt: now, changedAt: CHANGED })
+    .where(and(eq(approvals.id, id), eq(approvals.status, "pending"), gt(approvals.expiresAt, now), where))
     .returning();
   if (settled) tx.defer(async () => tx.waiting.wake([id]));
   return settled;
@@ -232,14 +233,17 @@ export async function releaseApprovals(
     .where(and(isOfBrowser(userId, browser), eq(approvals.status, "pending")));
 }
 
-/** Ends what was asked or allowed and not used yet of an app that is gone, within the caller's transaction. */
-export async function endApprovalsOf(tx: Context, clientId: string): Promise<void> {
+/** Ends what these asked or were allowed and did not use yet, within the caller's transaction, which tells of it. */
+export async function endApprovalsOf(tx: Context, clientIds: readonly string[]): Promise<Approval[]> {
   const ended = await tx.db
     .update(approvals)
     .set({ status: "cancelled", changedAt: CHANGED, sealedRequest: null, sealedPing: null })
-    .where(and(eq(approvals.clientId, clientId), inArray(approvals.status, ["pending", "approved"])))
-    .returning({ id: approvals.id });
+    .where(
+      and(inArray(approvals.clientId, [...clientIds]), inArray(approvals.status, ["pending", "approved"])),
+    )
+    .returning();
   tx.defer(async () => tx.waiting.wake(ended.map(({ id }) => id)));
+  return ended;
 }
 
 /** Writes down what has expired, within the caller's transaction, which tells of it. */

@@ -3,6 +3,8 @@ import type { ChainLink } from "@/db/schema/approvals";
 import { clients } from "@/db/schema/clients";
 import { accessTokens } from "@/db/schema/tokens";
 import type { Context } from "@/lib/context";
+import { userIdOf } from "@/lib/oauth/subject";
+import { nameOf } from "./named-people";
 import { findUser } from "./users";
 
 type Links = {
@@ -23,10 +25,9 @@ export async function chainLinksOf(
   const all = [...held, { sub: `client:${clientId}`, name, scope: [...scope] }];
   // Who exchanged a token of their own is one party, and holds what came of it.
   const links = all.filter(({ sub }, index) => all[index + 1]?.sub !== sub);
-  const person = subject.startsWith("user:") ? await findUser(ctx, subject.slice("user:".length)) : undefined;
-  return person
-    ? [{ sub: subject, name: person.email || person.name, scope: links[0]?.scope ?? [] }, ...links]
-    : links;
+  const userId = userIdOf(subject);
+  const person = userId === undefined ? undefined : await findUser(ctx, userId);
+  return person ? [{ sub: subject, name: nameOf(person), scope: links[0]?.scope ?? [] }, ...links] : links;
 }
 
 async function tokensHeld(ctx: Context, lineage: readonly string[]): Promise<ChainLink[]> {

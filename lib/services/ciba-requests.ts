@@ -6,7 +6,7 @@ import { unionScope } from "@/lib/oauth/scope";
 import { isTheirsAlone } from "./approval-by-consent";
 import { rulingOf } from "./approval-rules";
 import type { Client } from "./clients";
-import { verifyIdToken } from "./id-tokens";
+import { readIdToken } from "./id-tokens";
 import { identityAskedFor } from "./identity";
 import { findActivePerson } from "./named-people";
 import { grantableScope, meantScope, requestedScope, resolveTarget } from "./targets";
@@ -25,12 +25,13 @@ export async function personHinted(ctx: Context, client: Client, hints: Hints): 
     throw new OAuthError("invalid_request", "Name the person by one of login_hint and id_token_hint.");
   if (token)
     throw new OAuthError("invalid_request", "login_hint_token is not supported. Send login_hint instead.");
-  if (idToken) return (await verifyIdToken(ctx, idToken, client.clientId)).user;
-  const person = await findActivePerson(ctx, login ?? "");
+  // It only names the person, who is asked: nothing has to be left of the sign-in, or of the answer, that it came from.
+  const hint = idToken ? (await readIdToken(ctx, idToken, client.clientId)).sub : (login ?? "");
+  const person = await findActivePerson(ctx, hint);
   if (person) return person;
   throw new OAuthError(
     "unknown_user_id",
-    "Nobody here is called by this login_hint. Send an e-mail address or user id.",
+    "Nobody here is called so. Send as login_hint an e-mail address or user id.",
   );
 }
 

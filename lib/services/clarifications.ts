@@ -2,11 +2,12 @@ import { asc, desc, eq } from "drizzle-orm";
 import { approvalMessages } from "@/db/schema/approvals";
 import { type Context, inTransaction } from "@/lib/context";
 import { timeOrderedUuid } from "@/lib/ids";
+import { userIdOf } from "@/lib/oauth/subject";
 import { type ActApproval, type Approval, isAct, lockApproval, statusOf, touchApproval } from "./approvals";
 import { mayDecide } from "./deciders";
 import { record } from "./events";
-import type { User } from "./users";
-import { findUsers } from "./users";
+import { nameOf } from "./named-people";
+import { findUsers, type User } from "./users";
 
 /** One message as a page shows it. */
 export type ShownMessage = { from: "person" | "requester"; name: string; text: string; at: string };
@@ -24,15 +25,13 @@ const messagesOf = (ctx: Context, approvalId: string): Promise<Message[]> =>
     // Of one round the question comes first, whatever the clock says: "user:" after "client:".
     .orderBy(asc(approvalMessages.round), desc(approvalMessages.author));
 
-const isQuestion = ({ author }: Message): boolean => author.startsWith("user:");
+const isQuestion = ({ author }: Message): boolean => userIdOf(author) !== undefined;
 
 /** What approver and agent wrote to each other, oldest first. */
 export async function listMessages(ctx: Context, approval: ActApproval): Promise<readonly ShownMessage[]> {
   const messages = await messagesOf(ctx, approval.id);
-  const ids = messages.filter(isQuestion).map(({ author }) => author.slice("user:".length));
-  const people = new Map(
-    (await findUsers(ctx, ids)).map(({ id, email, name }) => [`user:${id}`, email || name]),
-  );
+  const ids = messages.flatMap(({ author }) => userIdOf(author) ?? []);
+  const people = new Map((await findUsers(ctx, ids)).map((user) => [`user:${user.id}`, nameOf(user)]));
   return messages.map((message) => ({
     from: isQuestion(message) ? "person" : "requester",
     name: people.get(message.author) ?? (isQuestion(message) ? message.author : approval.client.name),

@@ -2,7 +2,7 @@ import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { hashSecret, matchesSecret, newSecret } from "@/lib/ids";
 import type { ClientMetadata } from "@/lib/oauth/client-metadata";
-import { endApprovalsOf } from "./approvals";
+import { cancelQuestionsOf } from "./approval-ends";
 import { columnsOf, someRedirectUris, takesSecret } from "./client-rows";
 import { type Client, findClient, forgetClients, lockClient, removeClient, updateClient } from "./clients";
 import { record } from "./events";
@@ -120,7 +120,7 @@ export async function removeRegistration(
     const client = await lockClient(tx, clientId);
     if (!isManagedBy(client, named)) return false;
     // First, so that a grant of somebody who answers meanwhile is ended with the others.
-    await endApprovalsOf(tx, clientId);
+    await cancelQuestionsOf(tx, [clientId], { actor, address });
     await revokeTokens(tx, { clientIds: [clientId] });
     await revokeGrantsOf(tx, { clientId }, actor);
     await removeClient(tx, clientId);

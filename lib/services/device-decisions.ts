@@ -12,7 +12,6 @@ import {
   noteApproval,
   settleApproval,
   statusOf,
-  USE_WITHIN,
 } from "./approvals";
 import { findByUserCode } from "./device-codes";
 import { record } from "./events";
@@ -80,7 +79,6 @@ export function decideDevice(
           grantedScope: [...allow],
           grantedDetails: details ? [...details] : null,
           act: { ...asked.act, lasts },
-          expiresAt: new Date(tx.now().getTime() + USE_WITHIN * 1000),
         }),
       },
       where: eq(approvals.userId, user.id),

@@ -43,17 +43,22 @@ export async function mintIdToken(ctx: Context, issued: Issued): Promise<string 
 /** An ID token of ours that counts now, and what it stands on. */
 export type LiveIdToken = { claims: IdTokenClaims } & NonNullable<Awaited<ReturnType<typeof findFamily>>>;
 
-/** Verifies an ID token that a client got here, and asks the database whether all it stands on is still good. */
-export async function verifyIdToken(ctx: Context, token: string, clientId: string): Promise<LiveIdToken> {
+/** The claims of an ID token that a client got here and that has not expired, whatever became of the sign-in behind it. */
+export async function readIdToken(ctx: Context, token: string, clientId: string): Promise<IdTokenClaims> {
   const code = "invalid_request";
   const jws = parseJws(token, code);
   const keys = await ctx.keys.verificationKeys(kidOf(jws) ?? "");
   const { payload } = verifyParsedJws(jws, { typ: ID_TOKEN_TYPE, keys, code });
-  const claims = readIdTokenClaims(payload, { issuer: ctx.settings.serverUrl, clientId, now: ctx.now() });
+  return readIdTokenClaims(payload, { issuer: ctx.settings.serverUrl, clientId, now: ctx.now() });
+}
+
+/** Verifies an ID token that a client got here, and asks the database whether all it stands on is still good. */
+export async function verifyIdToken(ctx: Context, token: string, clientId: string): Promise<LiveIdToken> {
+  const claims = await readIdToken(ctx, token, clientId);
   const found = await findFamily(ctx, claims.family);
   if (found && isLive(ctx.now(), found, claims)) return { claims, ...found };
   throw new OAuthError(
-    code,
+    "invalid_request",
     "The sign-in behind this ID token counts no more: the person stopped this app, or was stopped. Ask them to sign in again.",
     { reason: "the ID token's family, grant, person or client has ended" },
   );

@@ -4,9 +4,9 @@ import type { Context } from "@/lib/context";
 import type { PersonClaims } from "@/lib/oauth/id-token";
 import { identityScope, isIdentityScope } from "@/lib/oauth/identity-scope";
 import type { Client } from "./clients";
+import { LINK_ADMIN_EMAIL } from "./first-admin";
 import { listResourcesRecently } from "./resources";
 import { withinLimit } from "./targets";
-import { LINK_ADMIN_EMAIL } from "./users";
 
 type At = { resource: string; scope: readonly string[] };
 

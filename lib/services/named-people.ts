@@ -28,6 +28,9 @@ export const listNamedPeople = async (ctx: Context, { ids, groups, roles }: Name
 /** Nobody sends a question to more people than this. */
 const MAX_NAMED = 200;
 
+/** What a person is called where others read it. */
+export const nameOf = ({ email, name }: Pick<User, "email" | "name">): string => email || name;
+
 /** The active person whom an e-mail address or an id names; undefined: nobody, or more than one. */
 export async function findActivePerson(ctx: Context, hint: string): Promise<User | undefined> {
   const id = hint.replace(/^user:/, "");

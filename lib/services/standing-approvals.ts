@@ -6,12 +6,12 @@ import { rowId } from "@/lib/ids";
 import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { covers, findUncovered } from "@/lib/oauth/details-narrowing";
 import { typeOf } from "@/lib/oauth/details-terms";
-import { type ActApproval, isAct, lockApproval, settleApproval, USE_WITHIN } from "./approvals";
+import { type ActApproval, isAct, lockApproval, settleApproval } from "./approvals";
 import { mayDecide, mayGive } from "./deciders";
 import { record } from "./events";
 import type { Answerer } from "./sessions";
 import { targetAt } from "./targets";
-import { findUser } from "./users";
+import { findUser, type User } from "./users";
 
 export type StandingApproval = typeof standingApprovals.$inferSelect;
 
@@ -55,6 +55,10 @@ export function allowFromNowOn(ctx: Context, allowing: Allowing): Promise<Standi
 }
 
 const isYes = ({ status }: ActApproval): boolean => status === "approved" || status === "consumed";
+
+/** Whether this person can allow from now on what they said yes to; of several who did, nobody. */
+export const canAllowFromNowOn = (approval: ActApproval, { id }: Pick<User, "id">): boolean =>
+  isYes(approval) && approval.decidedBy === `user:${id}` && whyNotStanding(approval) === undefined;
 
 async function create(
   tx: Context,
@@ -157,10 +161,7 @@ async function consumeUse(tx: Context, id: string): Promise<StandingApproval | u
 async function settleBy(tx: Context, approval: ActApproval, used: StandingApproval) {
   const settled = await settleApproval(tx, approval.id, {
     status: "approved",
-    answer: {
-      decidedBy: `standing:${used.id}`,
-      expiresAt: new Date(tx.now().getTime() + USE_WITHIN * 1000),
-    },
+    answer: { decidedBy: `standing:${used.id}` },
   });
   if (!settled || !isAct(settled)) return undefined;
   await record(tx, {

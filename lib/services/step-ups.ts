@@ -8,7 +8,8 @@ import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { isIdentityScope } from "@/lib/oauth/identity-scope";
 import { digestOf, requestAct } from "./acts";
 import { findAgent } from "./agent-lookup";
-import { type ActApproval, consumeApproval, findApproval, isAct } from "./approvals";
+import { spendApproval } from "./approval-ends";
+import { type ActApproval, APPROVED_TTL, findApproval, isAct } from "./approvals";
 import { chainLinksOf } from "./chain-links";
 import { type Client, findClient } from "./clients";
 import { record } from "./events";
@@ -17,9 +18,6 @@ import { requestedDetails } from "./requested-details";
 import { resolveTarget, type Target } from "./targets";
 import { isUnrevoked, type LiveToken } from "./token-state";
 import { storeAccessToken } from "./tokens";
-
-/** Seconds that a token for one approved act lives (product decision D9). */
-const STEP_UP_TTL = 300;
 
 /** What an agent asks a person to allow, once. */
 export type NewStepUp = {
@@ -150,16 +148,15 @@ export async function takeStepUpToken(
   if (!(await standsStill(ctx, approval))) return undefined;
   const minted = await mintFor(ctx, approval);
   const taken = await inTransaction(ctx, async (tx) => {
-    if (!(await consumeApproval(tx, id))) return false;
-    await storeAccessToken(tx, minted);
-    const told = { actor: `client:${clientId}`, clientId, address };
     const { jti, scope, audience } = minted.row;
+    if (!(await spendApproval(tx, approval, { jti, address }))) return false;
+    await storeAccessToken(tx, minted);
     await record(tx, {
-      ...{ type: "approval.consumed", subject: `approval:${id}`, ...told },
-      data: { kind: approval.kind, digest, jti },
-    });
-    await record(tx, {
-      ...{ type: "token.issued", subject: `token:${jti}`, ...told },
+      type: "token.issued",
+      actor: `client:${clientId}`,
+      subject: `token:${jti}`,
+      clientId,
+      address,
       data: {
         ...{ grantType: GRANT_TYPE, scope, audience, principal: act.subject, actors: act.actors },
         ...{ approval: id, parent: act.parent?.jti ?? null },
@@ -189,7 +186,7 @@ function mintFor(ctx: Context, approval: ActApproval) {
   const actor: Actor | undefined = parent?.act === undefined ? undefined : parseActor(parent.act);
   return mintAccessToken(ctx, {
     grantType: GRANT_TYPE,
-    ...{ clientId, subject, audience: act.resource, ttl: STEP_UP_TTL, jkt: act.jkt },
+    ...{ clientId, subject, audience: act.resource, ttl: APPROVED_TTL, jkt: act.jkt },
     ...{ scope: act.scope, approvedScope: act.scope, approvalId: id, approvedDigest: digest },
     authorizationDetails: act.authorizationDetails,
     ...{ grantId: parent?.grantId, familyId: parent?.familyId },

@@ -56,10 +56,10 @@ describe("78: polling faster than the interval", () => {
       answers.push((await (await poll(client, codes)).json()).error_description);
     await close();
     expect(answers).toEqual([
-      "The person has not answered yet. Ask again.",
-      "Wait 10 seconds between polls.",
-      "Wait 15 seconds between polls.",
-      "Wait 20 seconds between polls.",
+      "The person has not answered yet. Poll again later.",
+      "Wait 10 seconds between two polls.",
+      "Wait 15 seconds between two polls.",
+      "Wait 20 seconds between two polls.",
     ]);
   });
 });

@@ -1,5 +1,7 @@
+import { and, eq } from "drizzle-orm";
 import { decodeJwt } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { events } from "@/db/schema/events";
 import { shownOf } from "@/lib/services/approval-shown";
 import { findStepUp } from "@/lib/services/step-ups";
 import { basic, connect, type Person } from "@/test/support/client";
@@ -269,6 +271,29 @@ describe("a yes is used once", () => {
     expect((await s.c.json("/kill-switch", order, s.operator)).status).toBe(200);
     expect((await here.look(id, basic(agent))).status).toBe(400);
     expect((await here.ask({ agent_id: agent.clientId, resource }, basic(agent))).status).toBe(400);
+  });
+});
+
+describe("an agent that is stopped for good", () => {
+  it("has its question taken back: nobody is asked any more, and the trail says by whom", async () => {
+    const { agent, id } = await waiting();
+    const order = { action: "kill", target: { agent: agent.clientId } };
+    expect((await s.c.json("/kill-switch", order, s.operator)).status).toBe(200);
+    expect(await refusal(await here.approve(id, owner))).toEqual([409, "conflict"]);
+    expect(await here.seen(id)).toMatchObject({ status: "cancelled" });
+    const [told] = await s.t.ctx.db
+      .select()
+      .from(events)
+      .where(and(eq(events.subject, `approval:${id}`), eq(events.type, "approval.cancelled")));
+    expect(told).toMatchObject({ actor: "operator", clientId: agent.clientId });
+  });
+
+  it("gets nothing for a yes that it had not used", async () => {
+    const { agent, id } = await waiting();
+    await here.approve(id, owner);
+    const order = { action: "kill", target: { agent: agent.clientId } };
+    await s.c.json("/kill-switch", order, s.operator);
+    expect(await here.seen(id)).toMatchObject({ status: "cancelled" });
   });
 });
 

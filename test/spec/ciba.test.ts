@@ -15,6 +15,7 @@ import { type TestContext, testContext } from "@/test/support/context";
 import { delegation } from "@/test/support/delegation";
 import { keyHolder } from "@/test/support/dpop";
 import { listening } from "@/test/support/listening";
+import { publicServer } from "@/test/support/public-server";
 import { jsonOf, type Receiver, receiver } from "@/test/support/receivers";
 import { bankOf, CIBA, waiting } from "@/test/support/waiting";
 
@@ -134,9 +135,17 @@ describe("a backchannel authentication request (CIBA Core §7)", () => {
     const { id_token } = await c.tokensFor(signing, { scope: "openid" }, { person });
     const fields = { login_hint: undefined, id_token_hint: id_token };
     expect((await ask({ ...fields, scope: "balance:read" }, signing)).status).toBe(200);
+    expect(await refusalOf(await ask(fields))).toEqual(refused("invalid_request"));
     expect(await refusalOf(await ask({ ...fields, id_token_hint: "x.y.z" }, signing))).toEqual(
       refused("invalid_request"),
     );
+  });
+
+  it("§7.1: id_token_hint may be what an earlier answer gave", async () => {
+    const { id_token } = await agreed({ scope: "openid" });
+    const { auth_req_id } = await asked({ login_hint: undefined, id_token_hint: id_token });
+    const approval = await findApproval(t.ctx, w.approvalOf(auth_req_id));
+    expect(approval?.userId).toBe(person.user.id);
   });
 
   it("§13: invalid_binding_message for what no screen could show", async () => {
@@ -346,6 +355,40 @@ describe("the ping (CIBA Core §10.2)", () => {
     await expect(c.registerConfidential(open)).rejects.toThrow("invalid_client_metadata");
     const push = { ...ping, backchannel_token_delivery_mode: "push" };
     await expect(c.registerConfidential(push)).rejects.toThrow("invalid_client_metadata");
+  });
+});
+
+describe("the registration of a client that is pinged (CIBA Core §4)", () => {
+  const MODE = "backchannel_token_delivery_mode";
+  const ENDPOINT = "backchannel_client_notification_endpoint";
+  const ping = { grant_types: [CIBA], [MODE]: "ping", [ENDPOINT]: "https://client.example/ping" };
+
+  it("§4: is told as it is, and replaced as a whole (RFC 7592 §2.1, §2.2)", async () => {
+    const {
+      client_id,
+      registration_client_uri: uri,
+      ...made
+    } = await (await c.json("/register", ping)).json();
+    expect(made).toMatchObject(ping);
+    const { pathname } = new URL(uri);
+    const headers = { authorization: `Bearer ${made.registration_access_token}` };
+    expect(await (await c.call(pathname, { headers })).json()).toMatchObject(ping);
+    const polling = await c.json(pathname, { client_id, grant_types: [CIBA] }, headers, "PUT");
+    expect(await polling.json()).toMatchObject({ [MODE]: "poll" });
+    const now = await (await c.call(pathname, { headers })).json();
+    expect([now[MODE], now[ENDPOINT]]).toEqual(["poll", undefined]);
+  });
+
+  it("§4: nothing of it is told of a client that asks nobody", async () => {
+    const answer = await c.json("/register", { ...ping, grant_types: ["client_credentials"] });
+    expect(await answer.json()).not.toHaveProperty(MODE);
+  });
+
+  it("§4: is told to the operator who registers it", async () => {
+    const server = await publicServer();
+    const response = await server.c.json("/clients", { client_name: "Bank", ...ping }, server.operator);
+    expect(response.status).toBe(201);
+    expect(await response.json()).toMatchObject(ping);
   });
 });
 

@@ -1,5 +1,7 @@
+import { eq } from "drizzle-orm";
 import * as oauth from "oauth4webapi";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { events } from "@/db/schema/events";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { createResource } from "@/lib/services/resources";
 import { type App, type Connection, connect, type Person, refusalOf, tokensOf } from "@/test/support/client";
@@ -9,6 +11,7 @@ import { devices } from "@/test/support/devices";
 import { keyHolder } from "@/test/support/dpop";
 import { listening } from "@/test/support/listening";
 import { claimsOf } from "@/test/support/signer";
+import { waiting } from "@/test/support/waiting";
 
 let t: TestContext;
 let c: Connection;
@@ -123,6 +126,23 @@ describe("RFC 8628 Device Authorization Grant", () => {
     expect(await refusalOf(await d.poll(app, codes))).toEqual({ status: 400, error: "invalid_grant" });
   });
 
+  it("§3.4: that it was redeemed is in the trail, and for which token", async () => {
+    const codes = await asked();
+    const id = await d.questionOf(person, codes);
+    await d.decide(person, id, { scope: ["files:read"] });
+    const { jti } = claimsOf((await tokensOf(await d.poll(app, codes))).access_token);
+    expect(await waiting(t, c).eventsOf(id)).toEqual([
+      "approval.approved",
+      "approval.consumed",
+      "approval.requested",
+    ]);
+    const [issued] = await t.ctx.db
+      .select()
+      .from(events)
+      .where(eq(events.subject, `token:${jti}`));
+    expect(issued?.data).toMatchObject({ approval: id, principal: `user:${person.user.id}` });
+  });
+
   it("§3.4: the tokens refresh like those of a code, within a day", async () => {
     const codes = await asked();
     await d.allow(person, codes, ["files:read"]);
@@ -175,7 +195,8 @@ describe("RFC 8628 Device Authorization Grant", () => {
     t.advance(4);
     expect(await (await d.poll(app, codes)).json()).toMatchObject({
       error: "slow_down",
-      error_description: "Wait 10 seconds between polls.",
+      error_description: "Wait 10 seconds between two polls.",
+      interval: 10,
     });
     t.advance(9);
     expect(await refusalOf(await d.poll(app, codes))).toEqual({ status: 400, error: "slow_down" });
@@ -250,10 +271,7 @@ describe("what else a device code is held to", () => {
     await d.allow(person, codes, ["files:read"]);
     const fields = { grant_type: GRANT_TYPES.deviceCode, device_code: codes.device_code };
     expect(await refusalOf(await d.poll(app, codes))).toEqual({ status: 400, error: "invalid_dpop_proof" });
-    expect(await refusalOf(await other.token(app, fields))).toEqual({
-      status: 400,
-      error: "invalid_dpop_proof",
-    });
+    expect(await refusalOf(await other.token(app, fields))).toEqual({ status: 400, error: "invalid_grant" });
     const tokens = await tokensOf(await key.token(app, fields));
     expect(tokens.token_type).toBe("DPoP");
     expect(claimsOf(tokens.access_token)).toMatchObject({ cnf: { jkt: key.jkt } });

@@ -91,6 +91,20 @@ describe("RFC 9470 OAuth 2.0 Step Up Authentication Challenge", () => {
     );
   });
 
+  it("§3: nor is an answer as JSON, which is told what the app asked for", async () => {
+    const authenticator = await p.enrol(ada);
+    const confirmed = await confirm(ada, authenticator);
+    const id = approvalOf(await ask({ acr_values: PHR, max_age: "60" }, confirmed));
+    const session = await c.signInAgain(ada.person.user);
+    const weaker = { ...ada, person: { ...ada.person, session } };
+    const answer = await json(`/approvals/${id}/decision`, { decision: "allow" }, weaker);
+    expect([answer.status, answer.headers.get("www-authenticate")]).toEqual([
+      401,
+      'Bearer error="insufficient_user_authentication", error_description="Open the page of the question: its app wants another sign-in.", acr_values="phr", max_age="60"',
+    ]);
+    expect(await answer.json()).toMatchObject({ acr_values: PHR, max_age: 60 });
+  });
+
   it("a confirmation ends the session before it (security case 168)", async () => {
     const authenticator = await p.enrol(ada);
     await confirm(ada, authenticator);

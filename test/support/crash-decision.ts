@@ -1,32 +1,19 @@
-/** A server without its endpoints, for tests that kill it: asks a person, takes their answer, or delivers what is queued. */
-import { openAsBlob } from "node:fs";
+/** A program for tests that kill it: asks a person, takes their answer, or delivers what is queued. */
 import { inTransaction } from "@/lib/context";
-import { assembleContext, openMigrated, prepareInstallation } from "@/lib/create-context";
 import { requestAct } from "@/lib/services/acts";
 import { createAgent } from "@/lib/services/agents";
 import { decideAct } from "@/lib/services/approval-decisions";
 import { findClient } from "@/lib/services/clients";
 import { createLocalUser, findUser } from "@/lib/services/users";
-import { loadSettings } from "@/lib/settings";
+import { crashContext, die } from "./crash-context";
 
 const [action, template = "", later = "0", approvalId = "", userId = ""] = process.argv.slice(2);
-const { settings } = loadSettings();
-const database = await openMigrated(settings, () => openAsBlob(template));
-const deferred: Promise<void>[] = [];
-const die = () => process.kill(process.pid, "SIGKILL");
-const ctx = assembleContext({
-  settings: { ...settings, secretKey: settings.secretKey ?? "" },
-  database,
-  now: () => new Date(Date.now() + Number(later) * 1000),
+const { ctx, end } = await crashContext({
+  template,
+  later,
+  diesAfterCommit: action === "decide-and-die",
   write: () => undefined,
-  // Killed after the commit, before anything is delivered.
-  defer: (work) => {
-    if (action === "decide-and-die") die();
-    else deferred.push(work());
-  },
-  alarm: () => undefined,
 });
-await prepareInstallation(ctx);
 
 async function ask(): Promise<void> {
   const person = {
@@ -79,5 +66,4 @@ switch (action) {
     await ctx.courier.deliver();
     break;
 }
-await Promise.all(deferred);
-await database.close();
+await end();

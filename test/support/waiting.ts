@@ -1,4 +1,4 @@
-import { and, eq } from "drizzle-orm";
+import { eq } from "drizzle-orm";
 import { events } from "@/db/schema/events";
 import type { ResourceScope } from "@/db/schema/resources";
 import { accessTokens } from "@/db/schema/tokens";
@@ -68,9 +68,5 @@ export function waiting(t: TestContext, c: Connection) {
 
   const sealedRequest = async (id: string) => (await findApproval(t.ctx, id))?.sealedRequest;
 
-  /** How many of a client's token requests were written down as refused. */
-  const denials = ({ clientId }: App): Promise<number> =>
-    t.ctx.db.$count(events, and(eq(events.type, "token_request.denied"), eq(events.clientId, clientId)));
-
-  return { answer, approvalOf, poll, pollDeferred, eventsOf, tokensOfApproval, sealedRequest, denials };
+  return { answer, approvalOf, poll, pollDeferred, eventsOf, tokensOfApproval, sealedRequest };
 }

@@ -2,9 +2,9 @@ import { redirect } from "next/navigation";
 import { Letter } from "@/app/letter";
 import { visitorOfPage } from "@/app/visitor";
 import { Inbox } from "@/components/inbox";
-import { pathOf } from "@/lib/http/act-form";
 import { listItems } from "@/lib/http/approvals";
 import { loginPath } from "@/lib/http/session";
+import { approvalPath } from "@/lib/services/approval-page";
 
 /** What waits for the person's answer, and what was answered. */
 export default async function InboxPage() {
@@ -13,7 +13,7 @@ export default async function InboxPage() {
   const items = async (status: "pending" | "past") =>
     (await listItems(ctx, by.user, status)).map(
       ({ id, sentence, risk, status: state, requested_at, expires_at, decided_at }) => ({
-        ...{ id, sentence, risk, status: state, href: pathOf(id) },
+        ...{ id, sentence, risk, status: state, href: approvalPath(id) },
         ...{ requestedAt: requested_at, expiresAt: expires_at, decidedAt: decided_at },
       }),
     );

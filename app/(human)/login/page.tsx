@@ -5,7 +5,7 @@ import { SignIn } from "@/components/sign-in";
 import { localPath } from "@/lib/http/session";
 import { SIGN_IN_PROBLEMS, signInToken, waitingConsent } from "@/lib/http/sign-in";
 import { redirectKind } from "@/lib/oauth/redirect-uri";
-import { findLinkAdmin } from "@/lib/services/users";
+import { findLinkAdmin } from "@/lib/services/first-admin";
 
 /** Asks a person to sign in, and says for which app. */
 export default async function SignInPage({ searchParams }: PageProps<"/login">) {

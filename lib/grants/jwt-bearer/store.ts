@@ -17,11 +17,8 @@ type Redeemed = {
 };
 
 /** Stores what came of an assertion; one that was redeemed before is refused and changes nothing. */
-export const storeRedeemed = (ctx: Context, redeemed: Redeemed): Promise<void> => {
-  const { approval, issued } = redeemed;
-  const address = issued.event.address;
-  return withApproval(ctx, { approval, jti: issued.row.jti, address }, (tx) => store(tx, redeemed));
-};
+export const storeRedeemed = (ctx: Context, redeemed: Redeemed): Promise<void> =>
+  withApproval(ctx, redeemed, (tx) => store(tx, redeemed));
 
 async function store(ctx: Context, { issued, use, before, approval }: Redeemed): Promise<void> {
   if (!use && !before) return append(ctx, issued, approval);

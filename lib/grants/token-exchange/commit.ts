@@ -26,10 +26,10 @@ export async function commitExchange(
 /** Stores the access token of an exchange, and uses up the yes that it waited for. */
 export const storeExchanged = (
   ctx: Context,
-  { subject, approval, address }: Pick<Exchange, "subject" | "approval" | "address">,
+  { subject, approval }: Pick<Exchange, "subject" | "approval">,
   issued: IssuedToken,
 ): Promise<void> =>
-  withApproval(ctx, { approval, jti: issued.row.jti, address }, (tx) =>
+  withApproval(ctx, { approval, issued }, (tx) =>
     subject.once
       ? commitExchange(tx, subject, (within) => appendIssuedTokens(within.db, within.now(), [issued]))
       : append(tx, issued, approval),

@@ -3,6 +3,7 @@ import { OAuthError } from "@/lib/errors";
 import type { Actor } from "@/lib/oauth/access-token";
 import { readKid, verifyCompactJws } from "@/lib/oauth/compact-jws";
 import { parseScope } from "@/lib/oauth/scope";
+import { userIdOf } from "@/lib/oauth/subject";
 import {
   parseTransactionClaims,
   type TransactionClaims,
@@ -61,7 +62,8 @@ const ownActors = (act: Actor | undefined, issuer: string): readonly string[] =>
   act ? [...((act.iss ?? issuer) === issuer ? [act.sub] : []), ...ownActors(act.act, issuer)] : [];
 
 async function isActive(ctx: Context, name: string, since: Date): Promise<boolean> {
-  if (name.startsWith("user:")) return (await findUser(ctx, name.slice("user:".length)))?.status === "active";
+  const userId = userIdOf(name);
+  if (userId !== undefined) return (await findUser(ctx, userId))?.status === "active";
   const client = await findClient(ctx, name.slice("client:".length));
   return client?.status === "active" && (client.notBefore === null || since > client.notBefore);
 }

@@ -5,7 +5,7 @@ import { MAX_DAYS, MAX_USES } from "@/lib/http/approval-schemas";
 import { actInWords } from "@/lib/services/approval-words";
 import { type ActApproval, statusOf } from "@/lib/services/approvals";
 import type { SignedIn } from "@/lib/services/sessions";
-import { findStandingOf, whyNotStanding } from "@/lib/services/standing-approvals";
+import { canAllowFromNowOn, findStandingOf } from "@/lib/services/standing-approvals";
 import { findUser } from "@/lib/services/users";
 
 type Over = {
@@ -79,8 +79,7 @@ async function standingOf(
   { ctx, formToken }: Visitor,
   { approval, by, problem }: Over,
 ): Promise<StandingOfferView | undefined> {
-  const isYes = approval.status === "approved" || approval.status === "consumed";
-  if (!isYes || approval.decidedBy !== `user:${by.user.id}` || whyNotStanding(approval)) return undefined;
+  if (!canAllowFromNowOn(approval, by.user)) return undefined;
   const given = await findStandingOf(ctx, approval.id);
   if (given)
     return given.revokedAt

@@ -3,8 +3,8 @@ import type { Visitor } from "@/app/visitor";
 import { ActApproval } from "@/components/act-approval";
 import { ActOutcome } from "@/components/act-outcome";
 import { Notice } from "@/components/notice";
-import { pathOf } from "@/lib/http/act-form";
 import { listDecisions } from "@/lib/services/approval-decisions";
+import { approvalPath } from "@/lib/services/approval-page";
 import { shownOf } from "@/lib/services/approval-shown";
 import { type ActApproval as Asked, statusOf } from "@/lib/services/approvals";
 import { mayDecide } from "@/lib/services/deciders";
@@ -23,7 +23,7 @@ type ActPageProps = {
 /** What an agent asks: put to whoever may answer, and to nobody else. */
 export async function ActPage({ visitor, by, approval, problem }: ActPageProps) {
   const { ctx } = visitor;
-  const continueTo = pathOf(approval.id);
+  const continueTo = approvalPath(approval.id);
   if (!mayDecide(approval, by.user))
     return (
       <Letter title={NOT_YOURS.title} continueTo={continueTo}>

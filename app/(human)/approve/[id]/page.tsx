@@ -4,6 +4,7 @@ import { firstOf, visitorOfPage } from "@/app/visitor";
 import { Consent } from "@/components/consent";
 import { Notice, type NoticeView } from "@/components/notice";
 import { loginPath } from "@/lib/http/session";
+import { approvalPath } from "@/lib/services/approval-page";
 import { findApproval, isAskedByAgent } from "@/lib/services/approvals";
 import { type ConsentView, openConsent } from "@/lib/services/consents";
 import { ActPage } from "./act-page";
@@ -15,7 +16,7 @@ export default async function ApprovalPage({ params, searchParams }: PageProps<"
   const { id } = await params;
   const visitor = await visitorOfPage();
   const { ctx, by, browser } = visitor;
-  if (!by) redirect(loginPath(`/approve/${encodeURIComponent(id)}`));
+  if (!by) redirect(loginPath(approvalPath(id)));
   const nothingTicked = "nothing-ticked" in (await searchParams);
   const approval = await findApproval(ctx, id);
   if (approval && isAskedByAgent(approval)) {
