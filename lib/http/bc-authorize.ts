@@ -20,6 +20,7 @@ import { verifyProof } from "./dpop";
 import { takeFromBucket } from "./endpoint";
 import { readForm } from "./form";
 import { json } from "./json";
+import { userAgentOf } from "./user-agent";
 
 /** What a client asks of a person who is somewhere else (CIBA Core §7.1); `scope` may do without `openid`. */
 export const BackchannelRequest = z.object({
@@ -68,7 +69,7 @@ export async function backchannelEndpoint(ctx: Context, call: Call): Promise<Res
         { sub: `client:${client.clientId}`, name: client.name, scope: power.scope },
       ],
       acrValues: acrValuesOf(asked),
-      userAgent: call.request.headers.get("user-agent") ?? undefined,
+      userAgent: userAgentOf(call.request),
     },
   });
   return json({

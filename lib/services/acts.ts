@@ -43,7 +43,7 @@ const MEMORY = 3600;
 /** Refusals within that time after which the page asks for the number; after so many more nobody is asked. */
 const DENIALS_TO_MATCH = 2;
 const DENIALS_TO_STOP = 5;
-/** Questions about one person that may wait at the same time, from all agents together. */
+/** Questions that may wait at the same time for one person, of all agents that are theirs or act for them. */
 const MAX_FOR_PERSON = 50;
 
 /** The digest of what an agent asks to be allowed; what runs after a yes has the same. */
@@ -60,12 +60,13 @@ export async function requestAct(ctx: Context, asked: NewAct): Promise<ActApprov
   const ruling = await rulingOf(ctx, act);
   const agent = await findAgentByClientRecently(ctx, client.clientId);
   const subjectUserId = personOf(act.subject);
+  const people = distinct([subjectUserId, agent?.ownerId]);
   const denials = await countDenials(ctx, client.clientId, secondsFrom(ctx, -MEMORY));
   return inTransaction(ctx, async (tx) => {
     await oneAtATime(tx, client);
     const same = asked.isSameAsked ? await askedBefore(tx, asked) : undefined;
     if (same) return same;
-    await requireRoom(tx, client, subjectUserId, denials);
+    await requireRoom(tx, client, people, denials);
     const approval = await insertApproval(tx, client, {
       id: newOpaqueId(),
       kind,
@@ -115,6 +116,10 @@ async function askedBefore(tx: Context, { client, act, kind, sealedRequest }: Ne
 const personOf = (subject: string | undefined): string | null =>
   subject?.startsWith("user:") ? subject.slice("user:".length) : null;
 
+const distinct = (ids: readonly (string | null | undefined)[]): string[] => [
+  ...new Set(ids.flatMap((id) => id ?? [])),
+];
+
 const secondsFrom = ({ now }: Pick<Context, "now">, seconds: number): Date =>
   new Date(now().getTime() + seconds * 1000);
 
@@ -136,7 +141,7 @@ async function oneAtATime(tx: Context, { clientId }: Client): Promise<void> {
 async function requireRoom(
   tx: Context,
   { clientId }: Client,
-  subjectUserId: string | null,
+  people: readonly string[],
   denials: number,
 ): Promise<void> {
   if (denials >= DENIALS_TO_STOP)
@@ -144,11 +149,11 @@ async function requireRoom(
       "People refused this agent several times within the hour. Ask its owner what to change.",
       600,
     );
-  const { ofClient, ofPerson } = await countPending(tx, { clientId, subjectUserId });
+  const { ofClient, ofPerson } = await countPending(tx, { clientId, people });
   const { maxPendingApprovals } = tx.settings;
   if (ofClient >= maxPendingApprovals)
     throw tooMany(
-      `${ofClient} requests of this agent wait for a person already. Wait for an answer first.`,
+      `${ofClient} requests of this agent wait for a person already, or did a moment ago. Wait for an answer first.`,
       30,
     );
   if (ofPerson >= MAX_FOR_PERSON)

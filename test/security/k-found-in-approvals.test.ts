@@ -1,0 +1,126 @@
+import { beforeAll, describe, expect, it } from "vitest";
+import { shownOf } from "@/lib/services/approval-shown";
+import { findApproval, isAct } from "@/lib/services/approvals";
+import { actsOf } from "@/test/support/acts";
+import { type App, basic, connect, refusalOf } from "@/test/support/client";
+import { testContext } from "@/test/support/context";
+import { delegation } from "@/test/support/delegation";
+import { devices } from "@/test/support/devices";
+import { operatorService } from "@/test/support/operator-service";
+import { type PublicServer, publicServer } from "@/test/support/public-server";
+import { stepUps } from "@/test/support/step-ups";
+import { waiting } from "@/test/support/waiting";
+
+let s: PublicServer;
+let a: ReturnType<typeof actsOf>;
+let su: ReturnType<typeof stepUps>;
+let w: ReturnType<typeof waiting>;
+let files: string;
+
+beforeAll(async () => {
+  s = await publicServer();
+  a = actsOf(s);
+  su = stepUps(s.c, "https://auth.example.com", s.operator);
+  w = waiting(s.t, s.c);
+  files = await s.createResource(["files:read", "files:delete"]);
+});
+
+/** Asks a person by CIBA, as an agent. */
+const askPerson = (agent: App, fields: Record<string, string>, headers: Record<string, string> = {}) =>
+  s.c.form(
+    "/bc-authorize",
+    { resource: files, scope: "files:read", ...fields },
+    { ...basic(agent), ...headers },
+  );
+
+describe("in local mode", () => {
+  it("whoever only knows a step-up's id gets no token of it (product decision D9)", async () => {
+    const c = connect(await testContext());
+    const here = stepUps(c, "http://localhost:8000");
+    const agent = await here.createAgent(["files:read"]);
+    const { id } = await here.asked({ agent_id: agent.clientId });
+    await here.approve(id, await c.signIn("approver"));
+    const seen = await here.seen(id);
+    expect(seen.status).toBe("approved");
+    expect(seen).not.toHaveProperty("step_up_token");
+    expect((await here.seen(id, basic(agent))).step_up_token).toEqual(expect.any(String));
+  });
+});
+
+describe("nobody is worn down into a yes (security case 167)", () => {
+  it("by an agent that takes its question back and asks anew", async () => {
+    const agent = await su.agentOf(await s.c.signIn());
+    const withdraw = (id: string) => s.c.call(`/stepup/${id}`, { method: "DELETE", headers: basic(agent) });
+    const ask = () => su.ask({ agent_id: agent.clientId, resource: files }, basic(agent));
+    for (let asked = 0; asked < 5; asked += 1) await withdraw((await (await ask()).json()).id);
+    expect(await refusalOf(await ask())).toEqual({ status: 429, error: "too_many_requests" });
+    s.t.advance(301);
+    expect((await ask()).status).toBe(202);
+  });
+
+  it("by an agent whose questions have a second each", async () => {
+    const [agent, person] = [await su.createAgent(["files:read"]), await s.c.signIn()];
+    const ask = () => askPerson(agent, { login_hint: person.user.email, requested_expiry: "1" });
+    for (let asked = 0; asked < 5; asked += 1) {
+      expect((await ask()).status).toBe(200);
+      s.t.advance(2);
+    }
+    expect(await refusalOf(await ask())).toEqual({ status: 429, error: "too_many_requests" });
+  });
+
+  it("by many agents of their own, each of which asks a little", async () => {
+    const owner = await a.visit();
+    const askFive = async () => {
+      const bot = await a.agentOf(owner);
+      for (const action of ["a", "b", "c", "d", "e"]) await a.ask(bot, { act: { action } });
+    };
+    for (let agents = 0; agents < 10; agents += 1) await askFive();
+    await expect(askFive()).rejects.toMatchObject({ code: "too_many_requests" });
+  });
+});
+
+describe("what a program calls itself", () => {
+  const headers = { "user-agent": `curl\u0085${"A".repeat(9000)}` };
+  const shown = async (id: string) => {
+    const approval = await findApproval(s.t.ctx, id);
+    if (!approval || !isAct(approval)) throw new Error("just asked");
+    return (await shownOf(s.t.ctx, approval)).from.userAgent;
+  };
+
+  it("is one short line where an agent asks a certain person", async () => {
+    const [agent, person] = [await su.createAgent(["files:read"]), await s.c.signIn()];
+    const { auth_req_id } = await (await askPerson(agent, { login_hint: person.user.id }, headers)).json();
+    expect(await shown(w.approvalOf(auth_req_id))).toMatch(/^curl ?A{190,196}…$/);
+  });
+
+  it("is one short line on the page of a device", async () => {
+    const d = devices(s.c, a.origin);
+    const app = await s.createApp({
+      grant_types: ["urn:ietf:params:oauth:grant-type:device_code"],
+      redirect_uris: [],
+    });
+    const codes = await d.codes(app, { resource: files, scope: "files:read" }, headers);
+    const id = await d.questionOf(await s.c.signIn(), codes);
+    expect(await shown(id)).toMatch(/^curl ?A{190,196}…$/);
+  });
+});
+
+describe("a request for what nobody has to approve, and the rest later", () => {
+  it("waits like any other where the policy leaves that to a person, too", async () => {
+    const service = await operatorService({ effect: "step_up", version: "7" });
+    const env = {
+      AUTHGENT_POLICY_PROVIDER: "http",
+      AUTHGENT_POLICY_URL: service.url,
+      AUTHGENT_PROVIDER_SECRET: "0123456789abcdefghij",
+      AUTHGENT_HITL_SCOPES: "pay",
+    };
+    const c = connect(await testContext({ env }));
+    const agent = await delegation(c).createAgent(["notes:read", "pay"]);
+    const fields = { grant_type: "client_credentials", scope: "notes:read pay", completion_mode: "narrowed" };
+    expect(await refusalOf(await c.token(agent, fields))).toEqual({
+      status: 400,
+      error: "interaction_required",
+    });
+    await service.close();
+  });
+});
