@@ -16,8 +16,15 @@ import type { Call } from "./call";
 import { answerDevice } from "./device-decision";
 import { json, readJsonAs } from "./json";
 import { returnPage } from "./page";
-import { authenticationNeeded } from "./person-authentication";
-import { browserOfCall, loginPath, readPersonForm, requirePerson, seeOther } from "./session";
+import { authenticationNeeded, presenceNeeded } from "./person-authentication";
+import {
+  browserOfCall,
+  loginPath,
+  type PersonForm,
+  readPersonForm,
+  requirePerson,
+  seeOther,
+} from "./session";
 
 /** What the form on the page of an approval is for. */
 export const decisionPurpose = (id: string): string => `decide ${id}`;
@@ -25,16 +32,26 @@ export const decisionPurpose = (id: string): string => `decide ${id}`;
 /** `POST /approve/{id}/decision`: the person's answer, from the page; works without JavaScript. */
 export async function decisionEndpoint(ctx: Context, call: Call): Promise<Response> {
   const id = call.params.id ?? "";
-  const page = `/approve/${encodeURIComponent(id)}`;
   const form = await readPersonForm(ctx, call, decisionPurpose(id));
-  if (!form) return seeOther(loginPath(page));
+  if (!form) return seeOther(loginPath(`/approve/${encodeURIComponent(id)}`));
   const asked = await findApproval(ctx, id);
   if (asked && isAskedByAgent(asked)) return answerActForm(ctx, call, form, asked);
-  const { fields, by, browser } = form;
-  const decision = fields.get("decision");
+  const decision = form.fields.get("decision");
   if (decision !== "allow" && decision !== "deny")
     throw new OAuthError("invalid_request", "Answer with one of the two buttons.");
   if (asked?.kind === "device") return answerDevice(ctx, call, { ...form, id });
+  return answerConsentForm(ctx, call, { ...form, id, decision });
+}
+
+type ConsentForm = PersonForm & { id: string; decision: "allow" | "deny" };
+
+/** The answer to an app, from its page. */
+async function answerConsentForm(
+  ctx: Context,
+  call: Call,
+  { id, fields, by, browser, decision }: ConsentForm,
+): Promise<Response> {
+  const page = `/approve/${encodeURIComponent(id)}`;
   const view = await openConsent(ctx, { id, userId: by.user.id, browser });
   if (view.state === "not_yours" || view.state === "unknown") throw notYours();
   if (view.state !== "open") return seeOther(page);
@@ -47,6 +64,8 @@ export async function decisionEndpoint(ctx: Context, call: Call): Promise<Respon
   const details = await allowedDetails(ctx, approval, fields.getAll("detail"));
   // Nothing ticked is no answer: the page says what to do.
   if (allow && isNothing(approval, allow, details)) return seeOther(`${page}?nothing-ticked`);
+  const anew = await presenceNeeded(ctx, approval, by, { scope: allow, authorizationDetails: details });
+  if (anew) return seeOther(anew);
   const decided = await decideConsent(ctx, { id, by, browser, allow, details, address: call.address });
   if (decided.outcome === "too_late") return seeOther(page);
   return sendBack(ctx, decided.approval, redirectOf(ctx, decided));
@@ -121,8 +140,7 @@ export async function decisionApiEndpoint(ctx: Context, call: Call): Promise<Res
   if (view.state === "answered") throw new OAuthError("conflict", "This approval was answered already.");
   if (view.state !== "open") throw new OAuthError("not_found", "There is no such approval for you.");
   const { approval } = view;
-  if (authenticationNeeded(ctx, approval, by))
-    throw new OAuthError("forbidden", "Sign in again to answer this.");
+  if (authenticationNeeded(ctx, approval, by)) throw signInAnew();
   const chosen = body.scope ?? approval.request.scope;
   const allow = body.decision === "allow" ? await allowedScope(ctx, approval, by, chosen) : undefined;
   const details = await chosenDetails(ctx, approval, body.authorization_details);
@@ -132,10 +150,14 @@ export async function decisionApiEndpoint(ctx: Context, call: Call): Promise<Res
       "Name in scope or authorization_details at least one of those the app asked for, or deny.",
     );
   }
+  if (await presenceNeeded(ctx, approval, by, { scope: allow, authorizationDetails: details }))
+    throw signInAnew();
   const decided = await decideConsent(ctx, { id, by, browser, allow, details, address: call.address });
   if (decided.outcome === "too_late") throw new OAuthError("conflict", "This approval was answered already.");
   return json({ id, status: decided.outcome, redirect_to: redirectOf(ctx, decided) });
 }
+
+const signInAnew = () => new OAuthError("forbidden", "Sign in again to answer this.");
 
 /** The details that a JSON answer allows; a place where the request has none is a mistake to be told of. */
 function chosenDetails(ctx: Context, approval: Consent, places: readonly number[] | undefined) {

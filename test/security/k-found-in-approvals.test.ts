@@ -2,14 +2,25 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { shownOf } from "@/lib/services/approval-shown";
 import { findApproval, isAct } from "@/lib/services/approvals";
 import { actsOf } from "@/test/support/acts";
-import { type App, basic, connect, refusalOf } from "@/test/support/client";
+import {
+  type App,
+  approvalOf,
+  basic,
+  connect,
+  newBrowser,
+  type Person,
+  pkce,
+  refusalOf,
+  tokensOf,
+} from "@/test/support/client";
 import { testContext } from "@/test/support/context";
 import { delegation } from "@/test/support/delegation";
 import { devices } from "@/test/support/devices";
 import { operatorService } from "@/test/support/operator-service";
+import { passkeysOf, type Visitor } from "@/test/support/passkeys";
 import { type PublicServer, publicServer } from "@/test/support/public-server";
 import { stepUps } from "@/test/support/step-ups";
-import { waiting } from "@/test/support/waiting";
+import { bankOf, waiting } from "@/test/support/waiting";
 
 let s: PublicServer;
 let a: ReturnType<typeof actsOf>;
@@ -122,5 +133,51 @@ describe("a request for what nobody has to approve, and the rest later", () => {
       error: "interaction_required",
     });
     await service.close();
+  });
+});
+
+describe("what a person approves each time, and the consent of an app", () => {
+  const SCOPE = "balance:read payments:send";
+  /** A code that an app of the operator's is sent without a question, redeemed: the scope of its token. */
+  const silently = async (app: App, person: Person, params: Record<string, string>) => {
+    const { verifier, challenge } = pkce();
+    const request = s.c.requestOf(app, { ...params, code_challenge: challenge });
+    const answered = await s.c.authorize(request, { person, browser: newBrowser() });
+    const code = new URL(answered.headers.get("location") ?? "", a.origin).searchParams.get("code");
+    if (!code) throw new Error("somebody was asked");
+    return (await tokensOf(await s.c.redeem(app, { code, verifier }))).scope;
+  };
+
+  it("does not come along, unasked, with what they let the app do for good", async () => {
+    const [bank, person] = [await bankOf(s.t), await s.c.signIn()];
+    const app = await s.createApp({ scope: SCOPE });
+    const { scope } = await s.c.tokensFor(app, { resource: bank, scope: SCOPE }, { person });
+    expect(scope).toBe(SCOPE);
+    expect(await silently(app, person, { resource: bank, scope: "balance:read" })).toBe("balance:read");
+  });
+
+  /** What becomes of an old session's answer on the page. */
+  const answered = async (bank: string, visitor: Visitor, age: number) => {
+    const asked = await s.c.authorize(
+      s.c.requestOf(await s.createApp({ scope: SCOPE }), { resource: bank, scope: SCOPE }),
+      visitor,
+    );
+    s.t.advance(age);
+    const location = (await s.c.consent(approvalOf(asked) ?? "", visitor)).headers.get("location") ?? "";
+    return new URL(location, a.origin).pathname.replace(/^\/cb$/, "allowed");
+  };
+
+  it("takes as recent a sign-in as an agent's question does", async () => {
+    const [medium, high] = [await bankOf(s.t), await bankOf(s.t, { risk: "high" })];
+    expect(await answered(high, await a.visit(), 299)).toBe("allowed");
+    expect(await answered(high, await a.visit(), 301)).toBe("/login");
+    expect(await answered(medium, await a.visit(), 301)).toBe("allowed");
+  });
+
+  it("takes the passkey of who has one", async () => {
+    const p = passkeysOf(s.t, s.c);
+    const ada = await p.visit();
+    await p.enrol(ada);
+    expect(await answered(await bankOf(s.t, { risk: "high" }), ada, 1)).toBe("/confirm");
   });
 });
