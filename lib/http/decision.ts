@@ -1,5 +1,6 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { remainingDetails } from "@/lib/oauth/details-terms";
 import { redirectKind } from "@/lib/oauth/redirect-uri";
 import { type Consent, findApproval, isAskedByAgent } from "@/lib/services/approvals";
@@ -64,12 +65,19 @@ async function answerConsentForm(
   const details = await allowedDetails(ctx, approval, fields.getAll("detail"));
   // Nothing ticked is no answer: the page says what to do.
   if (allow && isNothing(approval, allow, details)) return seeOther(`${page}?nothing-ticked`);
-  const anew = await presenceNeeded(ctx, approval, by, { scope: allow, authorizationDetails: details });
+  const anew = await presenceNeeded(ctx, by, consented(approval, allow, details));
   if (anew) return seeOther(anew);
   const decided = await decideConsent(ctx, { id, by, browser, allow, details, address: call.address });
   if (decided.outcome === "too_late") return seeOther(page);
   return sendBack(ctx, decided.approval, redirectOf(ctx, decided));
 }
+
+/** What a consent gives, and where the person comes back to if they have to prove more first. */
+const consented = (
+  { id, request: { resource } }: Consent,
+  scope: readonly string[] | undefined,
+  authorizationDetails: readonly AuthorizationDetail[] | undefined,
+) => ({ resource, scope, authorizationDetails, back: `/authorize/${encodeURIComponent(id)}` });
 
 /**
  * Only what the app asked for can be allowed, whatever the form says, and only by a person whose role may:
@@ -150,8 +158,7 @@ export async function decisionApiEndpoint(ctx: Context, call: Call): Promise<Res
       "Name in scope or authorization_details at least one of those the app asked for, or deny.",
     );
   }
-  if (await presenceNeeded(ctx, approval, by, { scope: allow, authorizationDetails: details }))
-    throw signInAnew();
+  if (await presenceNeeded(ctx, by, consented(approval, allow, details))) throw signInAnew();
   const decided = await decideConsent(ctx, { id, by, browser, allow, details, address: call.address });
   if (decided.outcome === "too_late") throw new OAuthError("conflict", "This approval was answered already.");
   return json({ id, status: decided.outcome, redirect_to: redirectOf(ctx, decided) });

@@ -5,7 +5,7 @@ import { needsApproval, rulingOf } from "@/lib/services/approval-rules";
 import type { Consent } from "@/lib/services/approvals";
 import { hasPasskey } from "@/lib/services/passkeys";
 import { FRESH_SIGN_IN, proofOfPresence } from "@/lib/services/proof-of-presence";
-import { isFresh, type SignedIn } from "@/lib/services/sessions";
+import { type Answerer, isFresh, type SignedIn } from "@/lib/services/sessions";
 import { assertionOptions, type Question, verifyDecisionAssertion } from "@/lib/services/signed-decisions";
 import type { Call } from "./call";
 import { json, readJsonAs } from "./json";
@@ -32,10 +32,13 @@ export function authenticationNeeded(
   return satisfiesAcr(session.amr, acrValues) ? undefined : confirmPath(back);
 }
 
-/** Without scope they refuse. */
 type Allowed = {
+  resource: string;
+  /** Undefined: they refuse. */
   scope: readonly string[] | undefined;
   authorizationDetails: readonly AuthorizationDetail[] | undefined;
+  /** Where they come back to from it. */
+  back: string;
 };
 
 /**
@@ -44,14 +47,12 @@ type Allowed = {
  */
 export async function presenceNeeded(
   ctx: Context,
-  { id, request: { resource } }: Pick<Consent, "id" | "request">,
-  by: SignedIn,
-  { scope, authorizationDetails }: Allowed,
+  by: Answerer,
+  { scope, back, ...allowed }: Allowed,
 ): Promise<string | undefined> {
   if (!scope) return undefined;
-  const ruling = await rulingOf(ctx, { resource, scope, authorizationDetails });
+  const ruling = await rulingOf(ctx, { scope, ...allowed });
   if (!needsApproval(ruling)) return undefined;
-  const back = `/authorize/${encodeURIComponent(id)}`;
   switch (await proofOfPresence(ctx, by, ruling.risk)) {
     case "ok":
       return undefined;
@@ -62,7 +63,7 @@ export async function presenceNeeded(
   }
 }
 
-const hasJustConfirmed = (ctx: Context, { session }: SignedIn): boolean =>
+const hasJustConfirmed = (ctx: Context, { session }: Answerer): boolean =>
   isFresh(ctx, session, FRESH_SIGN_IN) && satisfiesAcr(session.amr, [PHISHING_RESISTANT]);
 
 /** Whether this person can do that at all: whoever has no passkey confirms nothing with one. */

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { shownOf } from "@/lib/services/approval-shown";
 import { findApproval, isAct } from "@/lib/services/approvals";
 import { actsOf } from "@/test/support/acts";
@@ -107,7 +108,7 @@ describe("what a program calls itself", () => {
   it("is one short line on the page of a device", async () => {
     const d = devices(s.c, a.origin);
     const app = await s.createApp({
-      grant_types: ["urn:ietf:params:oauth:grant-type:device_code"],
+      grant_types: [GRANT_TYPES.deviceCode],
       redirect_uris: [],
     });
     const codes = await d.codes(app, { resource: files, scope: "files:read" }, headers);
@@ -179,5 +180,21 @@ describe("what a person approves each time, and the consent of an app", () => {
     const ada = await p.visit();
     await p.enrol(ada);
     expect(await answered(await bankOf(s.t, { risk: "high" }), ada, 1)).toBe("/confirm");
+  });
+});
+
+describe("what a person approves each time, and a device", () => {
+  it("takes the passkey of who has one, on the page and by JSON", async () => {
+    const [p, d] = [passkeysOf(s.t, s.c), devices(s.c, a.origin)];
+    const [ada, bank] = [await p.visit(), await bankOf(s.t, { risk: "high" })];
+    await p.enrol(ada);
+    const scope = "payments:send";
+    const app = await s.createApp({ grant_types: [GRANT_TYPES.deviceCode], redirect_uris: [], scope });
+    const codes = await d.codes(app, { resource: bank, scope });
+    const answered = await d.allow(ada.person, codes, [scope], ada);
+    expect(answered.headers.get("location")).toMatch(/^\/confirm\?continue=%2Fapprove%2F/);
+    const { user_code } = codes;
+    const sent = await s.c.json("/device/approve", { user_code }, su.bySession(ada.person));
+    expect(await refusalOf(sent)).toEqual({ status: 401, error: "insufficient_user_authentication" });
   });
 });
