@@ -6,7 +6,7 @@ import { areKin, findAgentByClientRecently } from "@/lib/services/agent-lookup";
 import { type ActOutcome, decideAct } from "@/lib/services/approval-decisions";
 import { shownOf } from "@/lib/services/approval-shown";
 import { type ActApproval, findApproval, isAct, statusOf } from "@/lib/services/approvals";
-import { mayDecide } from "@/lib/services/deciders";
+import { mayDecideNow, underRulesNow } from "@/lib/services/deciders";
 import { FRESH_SIGN_IN, proofOfPresence } from "@/lib/services/proof-of-presence";
 import { type Assertion, type Question, verifyDecisionAssertion } from "@/lib/services/signed-decisions";
 import type { Call } from "./call";
@@ -28,10 +28,10 @@ export type GivenDecision = {
  */
 export async function findDecidable(ctx: Context, person: DecidingPerson, id: string): Promise<ActApproval> {
   const approval = await findApproval(ctx, id);
-  if (!approval || !isAct(approval) || approval.kind === "device" || !mayDecide(approval, person.by.user))
-    throw noSuchQuestion();
+  if (!approval || !isAct(approval) || approval.kind === "device") throw noSuchQuestion();
+  if (!(await mayDecideNow(ctx, approval, person.by.user))) throw noSuchQuestion();
   await refuseOwnClient(ctx, person, approval);
-  return approval;
+  return underRulesNow(ctx, approval);
 }
 
 const noSuchQuestion = () => new OAuthError("not_found", "There is no such question for you.");

@@ -1,4 +1,4 @@
-import { and, count, eq } from "drizzle-orm";
+import { eq } from "drizzle-orm";
 import { approvalDecisions } from "@/db/schema/approvals";
 import { type Context, inTransaction } from "@/lib/context";
 import type { DecisionProof } from "@/lib/oauth/signed-decision";
@@ -14,10 +14,11 @@ import {
   touchApproval,
   USE_WITHIN,
 } from "./approvals";
-import { mayDecide, mayGive } from "./deciders";
+import { mayDecideNow, mayGive, underRulesNow } from "./deciders";
 import { record } from "./events";
 import type { Answerer } from "./sessions";
 import { endStandingLike } from "./standing-approvals";
+import { findUsers, type User } from "./users";
 
 export type ApprovalDecision = typeof approvalDecisions.$inferSelect;
 
@@ -50,9 +51,10 @@ const MAX_WRONG_NUMBERS = 3;
  */
 export function decideAct(ctx: Context, given: NewDecision): Promise<ActOutcome> {
   return inTransaction(ctx, async (tx): Promise<ActOutcome> => {
-    const approval = await lockApproval(tx, given.id);
-    if (!approval || !isAct(approval)) return { outcome: "unknown" };
-    if (!mayDecide(approval, given.by.user)) return { outcome: "not_yours" };
+    const asked = await lockApproval(tx, given.id);
+    if (!asked || !isAct(asked)) return { outcome: "unknown" };
+    if (!(await mayDecideNow(tx, asked, given.by.user))) return { outcome: "not_yours" };
+    const approval = await underRulesNow(tx, asked);
     if (statusOf(tx, approval) !== "pending") return { outcome: "too_late", approval };
     return given.decision === "approved" ? approve(tx, approval, given) : answer(tx, approval, given);
   });
@@ -76,7 +78,7 @@ async function approve(tx: Context, approval: ActApproval, given: NewDecision): 
 async function answer(tx: Context, approval: ActApproval, given: NewDecision): Promise<ActOutcome> {
   if (!(await note(tx, given))) return { outcome: "answered_before" };
   await tell(tx, approval, given);
-  const isShort = given.decision === "approved" && (await countYeses(tx, approval.id)) < approval.quorum;
+  const isShort = given.decision === "approved" && (await countYeses(tx, approval)) < approval.quorum;
   if (!isShort) return settle(tx, approval, given);
   await touchApproval(tx, approval.id);
   return { outcome: "counted", approval };
@@ -133,12 +135,19 @@ const tell = (tx: Context, approval: ActApproval, { by, decision, reason, proof,
     address,
   });
 
-async function countYeses(tx: Context, approvalId: string): Promise<number> {
-  const [row] = await tx.db
-    .select({ yeses: count() })
-    .from(approvalDecisions)
-    .where(and(eq(approvalDecisions.approvalId, approvalId), eq(approvalDecisions.decision, "approved")));
-  return row?.yeses ?? 0;
+/** How many said yes who still may: whoever was stopped or lost their role since counts no more. */
+async function countYeses(tx: Context, approval: ActApproval): Promise<number> {
+  const said = (await listDecisions(tx, approval.id)).filter(({ decision }) => decision === "approved");
+  const people = await findUsers(
+    tx,
+    said.map(({ userId }) => userId),
+  );
+  const isGood = async (user: User): Promise<boolean> =>
+    user.status === "active" &&
+    (await mayDecideNow(tx, approval, user)) &&
+    (await mayGive(tx, approval, user.role));
+  const good = await Promise.all(people.map(isGood));
+  return good.filter(Boolean).length;
 }
 
 /** Who answered a question so far, and how. */

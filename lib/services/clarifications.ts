@@ -3,7 +3,7 @@ import { approvalMessages } from "@/db/schema/approvals";
 import { type Context, inTransaction } from "@/lib/context";
 import { timeOrderedUuid } from "@/lib/ids";
 import { type ActApproval, type Approval, isAct, lockApproval, statusOf, touchApproval } from "./approvals";
-import { mayDecide } from "./deciders";
+import { mayDecideNow } from "./deciders";
 import { record } from "./events";
 import type { User } from "./users";
 import { findUsers } from "./users";
@@ -66,7 +66,8 @@ type Asking = {
 export function askQuestion(ctx: Context, { approvalId, by, text, address }: Asking): Promise<Said> {
   return inTransaction(ctx, async (tx): Promise<Said> => {
     const approval = await lockApproval(tx, approvalId);
-    if (!approval || !isAct(approval) || !mayDecide(approval, by)) return { outcome: "unknown" };
+    if (!approval || !isAct(approval) || !(await mayDecideNow(tx, approval, by)))
+      return { outcome: "unknown" };
     if (statusOf(tx, approval) !== "pending") return { outcome: "too_late" };
     const last = (await messagesOf(tx, approvalId)).at(-1);
     if (last && isQuestion(last)) return { outcome: "unanswered" };

@@ -7,7 +7,7 @@ import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { covers, findUncovered } from "@/lib/oauth/details-narrowing";
 import { typeOf } from "@/lib/oauth/details-terms";
 import { type ActApproval, isAct, lockApproval, settleApproval, USE_WITHIN } from "./approvals";
-import { mayDecide, mayGive } from "./deciders";
+import { mayDecideNow, mayGive } from "./deciders";
 import { record } from "./events";
 import type { Answerer } from "./sessions";
 import { targetAt } from "./targets";
@@ -141,7 +141,7 @@ async function isCovered(tx: Context, standing: StandingApproval, { act }: ActAp
 /** Whoever allowed it could still say yes now. */
 async function couldSayYes(tx: Context, { userId }: StandingApproval, approval: ActApproval) {
   const user = await findUser(tx, userId);
-  if (user?.status !== "active" || !mayDecide(approval, user)) return false;
+  if (user?.status !== "active" || !(await mayDecideNow(tx, approval, user))) return false;
   return mayGive(tx, approval, user.role);
 }
 

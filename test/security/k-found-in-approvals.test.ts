@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { GRANT_TYPES } from "@/lib/oauth/token-types";
 import { shownOf } from "@/lib/services/approval-shown";
-import { findApproval, isAct } from "@/lib/services/approvals";
+import { type ActApproval, findApproval, isAct } from "@/lib/services/approvals";
 import { actsOf } from "@/test/support/acts";
 import {
   type App,
@@ -14,7 +14,7 @@ import {
   refusalOf,
   tokensOf,
 } from "@/test/support/client";
-import { testContext } from "@/test/support/context";
+import { testContext, unique } from "@/test/support/context";
 import { delegation } from "@/test/support/delegation";
 import { devices } from "@/test/support/devices";
 import { operatorService } from "@/test/support/operator-service";
@@ -196,5 +196,69 @@ describe("what a person approves each time, and a device", () => {
     const { user_code } = codes;
     const sent = await s.c.json("/device/approve", { user_code }, su.bySession(ada.person));
     expect(await refusalOf(sent)).toEqual({ status: 401, error: "insufficient_user_authentication" });
+  });
+});
+
+describe("rules about who says yes", () => {
+  const approve = async (from: Visitor, approval: ActApproval) => {
+    const response = await a.answer(from, approval, { decision: "approve" });
+    return response.status === 200 ? (await response.json()).status : response.status;
+  };
+  const change = (visitor: Visitor, changes: Record<string, unknown>) =>
+    s.c.json(`/users/${visitor.person.user.id}`, changes, s.operator, "PATCH");
+  const stopped = ({ person }: Visitor) =>
+    s.c.json("/kill-switch", { target: { person: person.user.id }, action: "freeze" }, s.operator);
+  const finance = async () => {
+    const visitor = await a.visit();
+    await change(visitor, { groups: ["finance"] });
+    return visitor;
+  };
+
+  it.each([
+    ["left the group", (visitor: Visitor) => change(visitor, { groups: [] })],
+    ["was stopped", (visitor: Visitor) => stopped(visitor)],
+  ])("a yes of somebody who %s since is not one of two", async (_, leave) => {
+    const act = await a.resource({ quorum: 2, approvers: ["group:finance"] });
+    const approval = await a.ask(await a.agentOf(await a.visit()), { act });
+    const [one, two, three] = [await finance(), await finance(), await finance()];
+    expect(await approve(one, approval)).toBe("pending");
+    await leave(one);
+    expect(await approve(two, approval)).toBe("pending");
+    expect(await approve(three, approval)).toBe("approved");
+  });
+
+  it("are those of now, where they became stricter after the question", async () => {
+    const rule = { name: "act", description: "Do it", risk: "medium", approval: "required" };
+    const resource = `https://${unique("api")}.example/v1`;
+    const made = await s.c.json("/resources", { resource, name: "An API", scopes: [rule] }, s.operator);
+    const { id } = await made.json();
+    const owner = await a.visit();
+    const ask = async () => a.ask(await a.agentOf(owner), { act: { resource, scope: ["act"] } });
+    const [first, second] = [await ask(), await ask()];
+    const restrict = (more: Record<string, unknown>) =>
+      s.c.json(`/resources/${id}`, { scopes: [{ ...rule, ...more }] }, s.operator, "PATCH");
+    await restrict({ quorum: 2 });
+    expect(await approve(owner, first)).toBe("pending");
+    await restrict({ four_eyes: true });
+    expect(await approve(owner, second)).toBe(404);
+    await restrict({});
+    s.t.advance(301);
+    const third = await ask();
+    await restrict({ risk: "high" });
+    expect(await approve(owner, third)).toBe(401);
+  });
+
+  it("four eyes are not those of who owns an agent that the request came through", async () => {
+    const act = await a.resource({ four_eyes: true });
+    const [mallory, ada] = [await a.visit("approver"), await a.visit()];
+    const [hers, other] = [await a.agentOf(mallory), await a.agentOf(ada)];
+    const chain = [hers, other].map(({ clientId, name }) => ({
+      sub: `client:${clientId}`,
+      name,
+      scope: ["act"],
+    }));
+    const approval = await a.ask(other, { act: { ...act, subject: `client:${hers.clientId}`, chain } });
+    expect(await approve(mallory, approval)).toBe(404);
+    expect(await approve(await a.visit("approver"), approval)).toBe("approved");
   });
 });
