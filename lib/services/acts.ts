@@ -103,10 +103,13 @@ export async function requestAct(ctx: Context, asked: NewAct): Promise<ActApprov
   });
 }
 
-/** The same question that waits already; what goes on after the yes is the newest request. */
+/**
+ * The same question that waits already; what goes on after the yes is the newest request. One that came through others
+ * is another question: who decides reads whom it came through.
+ */
 async function askedBefore(tx: Context, { client, act, kind, sealedRequest }: NewAct) {
   const { clientId } = client;
-  const same = await findPendingAct(tx, { clientId, kind, digest: digestOf(client, act) });
+  const same = await findPendingAct(tx, { clientId, kind, digest: digestOf(client, act), chain: act.chain });
   if (!same || !isAct(same)) return undefined;
   if (!sealedRequest) return same;
   await noteApproval(tx, same.id, { sealedRequest });

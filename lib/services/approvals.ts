@@ -195,10 +195,12 @@ export async function countDenials(ctx: Context, clientId: string, since: Date):
   return row?.all ?? 0;
 }
 
-/** The question with this digest that a client already waits for, or has the answer to. */
+type Same = { clientId: string; digest: string; kind: Approval["kind"]; chain: AskedAct["chain"] };
+
+/** The question with this digest, come the same way, that a client already waits for, or has the answer to. */
 export async function findPendingAct(
   tx: Context,
-  { clientId, digest, kind }: { clientId: string; digest: string; kind: Approval["kind"] },
+  { clientId, digest, kind, chain }: Same,
 ): Promise<Approval | undefined> {
   const [found] = await tx.db
     .select()
@@ -208,6 +210,7 @@ export async function findPendingAct(
         eq(approvals.clientId, clientId),
         eq(approvals.kind, kind),
         eq(approvals.digest, digest),
+        sql`${approvals.act} -> 'chain' = ${JSON.stringify(chain)}::jsonb`,
         inArray(approvals.status, ["pending", "approved"]),
         gt(approvals.expiresAt, tx.now()),
       ),

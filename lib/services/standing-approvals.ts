@@ -1,4 +1,5 @@
 import { and, desc, eq, gt, isNull, lt, sql } from "drizzle-orm";
+import type { ChainLink } from "@/db/schema/approvals";
 import { standingApprovals } from "@/db/schema/standing-approvals";
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
@@ -24,13 +25,16 @@ const DAY = 86_400_000;
  * so is what several people decide, what has to be matched, who somebody is, and what came down a chain of agents.
  */
 export function whyNotStanding(approval: ActApproval): string | undefined {
-  const { risk, quorum, fourEyes, matchNumber, kind, act } = approval;
+  const { risk, quorum, fourEyes, matchNumber, kind, act, clientId } = approval;
   if (risk === "high") return "what is of high risk is asked each time.";
   if (quorum > 1 || fourEyes) return "what several people decide is asked each time.";
   if (matchNumber) return "this agent was refused before, so it is asked each time.";
   if (kind !== "step_up" && kind !== "issuance") return "who you are is asked each time.";
   if (act.subject === undefined || act.acrValues) return "it is asked each time.";
-  if (act.actors.length > 1) return "what came through other agents is asked each time.";
+  const isBetween = ({ sub }: ChainLink) => sub !== act.subject && sub !== `client:${clientId}`;
+  // An app that holds a person's token is no actor, and yet it was this one and not another.
+  if (act.actors.length > 1 || act.chain.some(isBetween))
+    return "what came through other agents is asked each time.";
   return undefined;
 }
 

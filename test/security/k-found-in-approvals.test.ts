@@ -262,3 +262,66 @@ describe("rules about who says yes", () => {
     expect(await approve(await a.visit("approver"), approval)).toBe("approved");
   });
 });
+
+describe("a yes is for what was read", () => {
+  const SCOPE = "balance:read payments:send";
+
+  it("and for whom it came through: the same by another app's token is another question", async () => {
+    const [bank, person] = [await bankOf(s.t), await s.c.signIn()];
+    const resources = { allowed_resources: [bank] };
+    const service = await s.createService({
+      scope: SCOPE,
+      grant_types: [GRANT_TYPES.tokenExchange],
+      ...resources,
+    });
+    const payBy = async () => {
+      const app = await s.createApp({ client_name: unique("App "), scope: SCOPE });
+      const { access_token } = await s.c.tokensFor(app, { resource: bank, scope: SCOPE }, { person });
+      const asked = await delegation(s.c).exchange(service, access_token, {
+        resource: bank,
+        scope: "payments:send",
+      });
+      const { stepup_id } = await asked.json();
+      return { app, id: String(stepup_id) };
+    };
+    const [one, other] = [await payBy(), await payBy()];
+    expect(other.id).not.toBe(one.id);
+    const asked = await findApproval(s.t.ctx, one.id);
+    expect(asked?.act?.chain.map(({ sub }) => sub)).toEqual([
+      `user:${person.user.id}`,
+      `client:${one.app.clientId}`,
+      `client:${service.clientId}`,
+    ]);
+  });
+
+  it("and from now on only where nobody stood between", async () => {
+    const [act, visitor] = [await a.resource({}), await a.visit()];
+    const bot = await a.agentOf(visitor);
+    const subject = `user:${visitor.person.user.id}`;
+    const chain = [subject, "client:app_between", `client:${bot.clientId}`].map((sub) => ({
+      ...{ sub, name: sub, scope: ["act"] },
+    }));
+    const approval = await a.ask(bot, {
+      act: { ...act, subject, actors: [`client:${bot.clientId}`], chain },
+    });
+    const standing = { uses: 3, days: 3 };
+    const response = await a.answer(visitor, approval, { decision: "approve", standing });
+    expect(await refusalOf(response)).toEqual({ status: 422, error: "validation_failed" });
+  });
+
+  it("and, of a person who was asked elsewhere, at the place they read of (product decision D30)", async () => {
+    const [agent, person] = [await su.createAgent(["files:read"]), await s.c.signIn()];
+    const { auth_req_id } = await (await askPerson(agent, { login_hint: person.user.email })).json();
+    await w.answer(w.approvalOf(auth_req_id), person);
+    const { access_token } = await tokensOf(await w.poll(agent, auth_req_id));
+    const d = delegation(s.c);
+    const elsewhere = { resource: await s.createResource(["files:read"]) };
+    const refused = { status: 400, error: "invalid_target" };
+    expect(await refusalOf(await d.exchange(agent, access_token, elsewhere))).toEqual(refused);
+    expect((await d.exchange(agent, access_token, { resource: files })).status).toBe(200);
+    // Nor by way of another agent.
+    const next = await su.createAgent(["files:read"]);
+    const handed = await d.exchanged(agent, access_token, { audience: next.clientId });
+    expect(await refusalOf(await d.exchange(next, handed.access_token, elsewhere))).toEqual(refused);
+  });
+});
