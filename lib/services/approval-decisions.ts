@@ -150,6 +150,16 @@ async function countYeses(tx: Context, approval: ActApproval): Promise<number> {
   return good.filter(Boolean).length;
 }
 
+/** Whether everybody who said yes is still there: what somebody said who was stopped since is worth nothing. */
+export async function isOfActivePeople(ctx: Context, { id }: Pick<Approval, "id">): Promise<boolean> {
+  const said = (await listDecisions(ctx, id)).filter(({ decision }) => decision === "approved");
+  const people = await findUsers(
+    ctx,
+    said.map(({ userId }) => userId),
+  );
+  return people.length === said.length && people.every(({ status }) => status === "active");
+}
+
 /** Who answered a question so far, and how. */
 export const listDecisions = (ctx: Context, approvalId: Approval["id"]): Promise<ApprovalDecision[]> =>
   ctx.db

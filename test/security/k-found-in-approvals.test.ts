@@ -20,7 +20,7 @@ import { devices } from "@/test/support/devices";
 import { operatorService } from "@/test/support/operator-service";
 import { passkeysOf, type Visitor } from "@/test/support/passkeys";
 import { type PublicServer, publicServer } from "@/test/support/public-server";
-import { stepUps } from "@/test/support/step-ups";
+import { bearer, stepUps } from "@/test/support/step-ups";
 import { bankOf, waiting } from "@/test/support/waiting";
 
 let s: PublicServer;
@@ -323,5 +323,69 @@ describe("a yes is for what was read", () => {
     const next = await su.createAgent(["files:read"]);
     const handed = await d.exchanged(agent, access_token, { audience: next.clientId });
     expect(await refusalOf(await d.exchange(next, handed.access_token, elsewhere))).toEqual(refused);
+  });
+});
+
+describe("who said yes", () => {
+  it("is no app of the family of the agent that asks, however many generations away", async () => {
+    const server = s.t.ctx.settings.serverUrl;
+    const scopes = ["account:read", "approvals:decide"];
+    const [first, person] = [await su.createAgent(scopes), await s.c.signIn("approver")];
+    const { createAgent } = delegation(s.c, s.operator);
+    const child = await createAgent(["account:read"], { parent_agent: first.clientId });
+    const grandchild = await createAgent(["account:read"], { parent_agent: child.clientId });
+    const fields = { login_hint: person.user.id, resource: server, scope: "approvals:decide" };
+    const { auth_req_id } = await (await askPerson(first, fields)).json();
+    await w.answer(w.approvalOf(auth_req_id), person);
+    const { access_token } = await tokensOf(await w.poll(first, auth_req_id));
+    const { id } = await su.asked(
+      { agent_id: grandchild.clientId, scope: "account:read" },
+      basic(grandchild),
+    );
+    const answered = await s.c.json(`/stepup/${id}/approve`, {}, bearer(access_token));
+    expect(await refusalOf(answered)).toEqual({ status: 403, error: "forbidden" });
+  });
+
+  it("is still there when it is used: who was stopped since has said nothing", async () => {
+    const [agent, approver] = [await su.createAgent(["files:read"]), await s.c.signIn("approver")];
+    const bank = await bankOf(s.t);
+    const service = await s.createService({ scope: "payments:send" });
+    const pay = { grant_type: "client_credentials", resource: bank, scope: "payments:send" };
+    const { auth_req_id, stepup_id } = await (await s.c.token(service, pay)).json();
+    const { id } = await su.asked({ agent_id: agent.clientId, resource: files }, basic(agent));
+    expect([await w.answer(stepup_id, approver), await w.answer(id, approver)]).toEqual([
+      "approved",
+      "approved",
+    ]);
+    const target = { person: approver.user.id };
+    await s.c.json("/kill-switch", { target, action: "freeze" }, s.operator);
+    expect(await su.seen(id, basic(agent))).not.toHaveProperty("step_up_token");
+    expect(await refusalOf(await w.poll(service, auth_req_id))).toEqual({
+      status: 400,
+      error: "invalid_grant",
+    });
+  });
+});
+
+describe("a policy of the operator's that leaves a token to a person", () => {
+  it("is not answered by what the person allowed an app for good", async () => {
+    const service = await operatorService({ effect: "allow", version: "7" });
+    const env = {
+      AUTHGENT_POLICY_PROVIDER: "http",
+      AUTHGENT_POLICY_URL: service.url,
+      AUTHGENT_PROVIDER_SECRET: "0123456789abcdefghij",
+    };
+    const own = await publicServer({ env });
+    const [resource, person] = [await own.createResource(["notes:read"]), await own.c.signIn()];
+    const app = await own.createApp({ scope: "notes:read" });
+    await own.c.tokensFor(app, { resource, scope: "notes:read" }, { person });
+    const again = async () => {
+      const request = own.c.requestOf(app, { resource, scope: "notes:read" });
+      return own.c.authorize(request, { person, browser: newBrowser() });
+    };
+    expect(approvalOf(await again())).toBeUndefined();
+    service.answers({ effect: "step_up", version: "8" });
+    expect(approvalOf(await again())).toEqual(expect.any(String));
+    await service.close();
   });
 });
