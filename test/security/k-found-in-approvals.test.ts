@@ -389,3 +389,21 @@ describe("a policy of the operator's that leaves a token to a person", () => {
     await service.close();
   });
 });
+
+describe("what only an operator hands out", () => {
+  it("is not had by naming it in an open registration, in local mode either (product decisions D1, D19)", async () => {
+    const c = connect(await testContext());
+    const resource = "http://localhost:8000";
+    const scope = "approvals:decide";
+    const agent = await c.json("/agents", { name: "Helper", allowed_scopes: [scope] });
+    expect(await refusalOf(agent)).toEqual({ status: 422, error: "validation_failed" });
+    const app = await c.registerPublic({ scope });
+    const asked = await c.authorize(c.requestOf(app, { resource, scope }), {
+      person: await c.signIn("approver"),
+    });
+    expect(new URL(asked.headers.get("location") ?? "").searchParams.get("error")).toBe("invalid_scope");
+    const service = await c.registerConfidential({ scope, grant_types: ["client_credentials"] });
+    const token = await c.token(service, { grant_type: "client_credentials", resource, scope });
+    expect(await refusalOf(token)).toEqual({ status: 400, error: "invalid_scope" });
+  });
+});
