@@ -157,6 +157,14 @@ describe("what a person approves each time, and the consent of an app", () => {
     expect(await silently(app, person, { resource: bank, scope: "balance:read" })).toBe("balance:read");
   });
 
+  it("lives five minutes in the token of a code, and what is refreshed has the rest as long as ever", async () => {
+    const app = await s.createApp({ scope: SCOPE });
+    const first = await s.c.tokensFor(app, { resource: await bankOf(s.t), scope: SCOPE });
+    expect([first.scope, first.expires_in]).toEqual([SCOPE, 300]);
+    const next = await tokensOf(await s.c.refresh(app, first.refresh_token));
+    expect([next.scope, next.expires_in]).toEqual(["balance:read", 3600]);
+  });
+
   /** What becomes of an old session's answer on the page. */
   const answered = async (bank: string, visitor: Visitor, age: number) => {
     const asked = await s.c.authorize(
