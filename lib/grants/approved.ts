@@ -4,6 +4,7 @@ import { actDigest } from "@/lib/oauth/act-digest";
 import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import type { Decision } from "@/lib/providers/policy/provider";
 import { spendApproval } from "@/lib/services/approval-ends";
+import { needsApproval, rulingOf } from "@/lib/services/approval-rules";
 import { type ActApproval, APPROVED_TTL } from "@/lib/services/approvals";
 import type { Client } from "@/lib/services/clients";
 import { type Issue, requireAllowed } from "@/lib/services/issuing";
@@ -67,6 +68,15 @@ export function requireApproved({ client, approval }: Requester, wanted: Wanted,
 /** How long a token lives, in seconds, which perhaps a person approved. */
 export const approvedTtl = (ttl: number, approval: ActApproval | undefined): number =>
   approval ? Math.min(ttl, APPROVED_TTL) : ttl;
+
+/** The same for what a person consented to: a yes to what is approved each time is as short as any other. */
+export async function consentedTtl(
+  ctx: Context,
+  ttl: number,
+  given: Parameters<typeof rulingOf>[1],
+): Promise<number> {
+  return needsApproval(await rulingOf(ctx, given)) ? Math.min(ttl, APPROVED_TTL) : ttl;
+}
 
 /** Uses a yes up together with what comes of it, both or neither: of many polls at once one gets the token. */
 export async function withApproval(

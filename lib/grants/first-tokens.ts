@@ -7,6 +7,7 @@ import { mintIdToken } from "@/lib/services/id-tokens";
 import { mintAccessToken } from "@/lib/services/issuing";
 import { mintRefreshToken, storeRefreshToken } from "@/lib/services/refresh-tokens";
 import { interactiveTtl, newFamily, storeAccessToken, storeFamily } from "@/lib/services/tokens";
+import { consentedTtl } from "./approved";
 import { issuedToken, type TokenRequest, type TokenResponse } from "./grant";
 
 /** What a person allowed an app, and where it stands written. */
@@ -49,7 +50,7 @@ export async function firstTokens(
   const scope = [...authorization.scope];
   const subject = `user:${userId}`;
   const family = newFamily(ctx, { id: familyId, grantId, clientId, approvalId }, authorization.lasts);
-  const ttl = interactiveTtl(ctx, family);
+  const ttl = await consentedTtl(ctx, interactiveTtl(ctx, family), { resource, scope, authorizationDetails });
   // Signed before the transaction: inside it, the signer's own look at the database would wait for it to end.
   const access = await mintAccessToken(ctx, {
     ...{ grantType, approvalId, clientId, subject, scope, audience: resource, ttl, grantId, familyId },

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import { isOfActivePeople } from "@/lib/services/approval-decisions";
 import type { ActApproval } from "@/lib/services/approvals";
 import type { Client } from "@/lib/services/clients";
 import { WaitsForPerson } from "./approved";
@@ -65,6 +66,8 @@ async function goOn(
   const paused = await pausedRequest(ctx, approval);
   if (paused.instanceJkt !== undefined && paused.instanceJkt !== request.instanceJkt)
     throw new OAuthError("invalid_grant", "This request was made by another instance of the client.");
+  if (!(await isOfActivePeople(ctx, approval)))
+    throw new OAuthError("invalid_grant", "Somebody who approved this was stopped since. Ask again later.");
   const grant = grantOf(paused.params);
   if (!grant) throw new Error("a request that waits was one of a known grant type");
   requireRegistered(request.client, grant.grantType);

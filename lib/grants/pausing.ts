@@ -9,7 +9,7 @@ import { rulingOf } from "@/lib/services/approval-rules";
 import type { ActApproval } from "@/lib/services/approvals";
 import { chainLinksOf } from "@/lib/services/chain-links";
 import { acknowledgement } from "./acknowledgement";
-import type { Wanted } from "./approved";
+import { WaitsForPerson, type Wanted } from "./approved";
 import type { TokenRequest, TokenResponse } from "./grant";
 
 type Params = Record<string, string>;
@@ -50,8 +50,8 @@ export async function pause(
     });
   }
   const pending = acknowledgement(ctx, approval, "auth_req_id");
-  if (narrower) {
-    const response = await narrow(narrower);
+  const response = narrower && (await narrow(narrower).catch(unlessItWaits));
+  if (response) {
     return { ...response, pending_authorization: { ...pending, scope: formatScope(wanted.scope) } };
   }
   throw new OAuthError(
@@ -66,6 +66,11 @@ export async function pause(
       },
     },
   );
+}
+
+/** A policy may leave more to people than registrations say: then nothing is there at once. */
+function unlessItWaits(error: unknown): undefined {
+  if (!(error instanceof WaitsForPerson)) throw error;
 }
 
 type Mode = "deferred" | "narrowed" | undefined;

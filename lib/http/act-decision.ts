@@ -2,11 +2,11 @@ import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import type { Json } from "@/lib/oauth/canonical-json";
 import type { DecisionProof } from "@/lib/oauth/signed-decision";
-import { areKin, findAgentByClientRecently } from "@/lib/services/agent-lookup";
+import { areOfOneFamily, findAgentByClientRecently } from "@/lib/services/agent-lookup";
 import { type ActOutcome, decideAct } from "@/lib/services/approval-decisions";
 import { shownOf } from "@/lib/services/approval-shown";
 import { type ActApproval, findApproval, isAct, statusOf } from "@/lib/services/approvals";
-import { mayDecide } from "@/lib/services/deciders";
+import { mayDecideNow, underRulesNow } from "@/lib/services/deciders";
 import { FRESH_SIGN_IN, proofOfPresence } from "@/lib/services/proof-of-presence";
 import { type Assertion, type Question, verifyDecisionAssertion } from "@/lib/services/signed-decisions";
 import type { Call } from "./call";
@@ -29,15 +29,15 @@ export type GivenDecision = {
  */
 export async function findDecidable(ctx: Context, person: DecidingPerson, id: string): Promise<ActApproval> {
   const approval = await findApproval(ctx, id);
-  if (!approval || !isAct(approval) || approval.kind === "device" || !mayDecide(approval, person.by.user))
-    throw noSuchQuestion();
+  if (!approval || !isAct(approval) || approval.kind === "device") throw noSuchQuestion();
+  if (!(await mayDecideNow(ctx, approval, person.by.user))) throw noSuchQuestion();
   await refuseOwnClient(ctx, person, approval);
-  return approval;
+  return underRulesNow(ctx, approval);
 }
 
 const noSuchQuestion = () => new OAuthError("not_found", "There is no such question for you.");
 
-/** What a person's app asks, or an agent of its kin, that same app does not answer for them. */
+/** What a person's app asks, or an agent of its family, or came through one, that same app does not answer for them. */
 export async function refuseOwnClient(
   ctx: Context,
   person: DecidingPerson,
@@ -45,11 +45,11 @@ export async function refuseOwnClient(
 ): Promise<void> {
   if (person.kind !== "token") return;
   const involved = [clientId, ...act.chain.map(({ sub }) => sub.replace(/^client:/, ""))];
-  const [own, asking] = [
-    await findAgentByClientRecently(ctx, person.clientId),
-    await findAgentByClientRecently(ctx, clientId),
-  ];
-  if (!involved.includes(person.clientId) && !areKin(own, asking)) return;
+  const own = await findAgentByClientRecently(ctx, person.clientId);
+  const isOwn = async (party: string): Promise<boolean> =>
+    party === person.clientId || areOfOneFamily(ctx, own, await findAgentByClientRecently(ctx, party));
+  const found = await Promise.all([...new Set(involved)].map(isOwn));
+  if (!found.some(Boolean)) return;
   throw new OAuthError("forbidden", "Whoever asks does not answer. Sign in at the page of the question.");
 }
 

@@ -4,6 +4,7 @@ import { toPlainText } from "@/lib/oauth/display-text";
 import { approvalPath } from "@/lib/services/approval-page";
 import { type ActApproval, findApproval, isAskedByAgent } from "@/lib/services/approvals";
 import { askQuestion } from "@/lib/services/clarifications";
+import { underRulesNow } from "@/lib/services/deciders";
 import { stop } from "@/lib/services/kill-switch";
 import { proofOfPresence } from "@/lib/services/proof-of-presence";
 import type { SignedIn } from "@/lib/services/sessions";
@@ -27,8 +28,9 @@ export async function answerActForm(
   ctx: Context,
   call: Call,
   { fields, by, browser }: PersonForm,
-  approval: ActApproval,
+  asked: ActApproval,
 ): Promise<Response> {
+  const approval = await underRulesNow(ctx, asked);
   const { id } = approval;
   const pressed = fields.get("decision");
   if (pressed === "ask") return seeOther(await askAgent(ctx, call, { fields, by, browser }, approval));

@@ -3,6 +3,8 @@ import { isOAuthError, OAuthError } from "@/lib/errors";
 import { brokenLink, clientAndRedirect, stateOf } from "@/lib/oauth/authorization-request";
 import { authorizationResponse } from "@/lib/oauth/authorization-response";
 import { errorDescription } from "@/lib/oauth/error-description";
+import { unionScope } from "@/lib/oauth/scope";
+import { comesAlong } from "@/lib/services/approval-by-consent";
 import { approvalPath } from "@/lib/services/approval-page";
 import { needsApproval, rulingOf } from "@/lib/services/approval-rules";
 import type { Consent } from "@/lib/services/approvals";
@@ -10,6 +12,7 @@ import type { Client } from "@/lib/services/clients";
 import { decideConsent, openConsent, requestConsent } from "@/lib/services/consents";
 import { record } from "@/lib/services/events";
 import { findStandingGrant } from "@/lib/services/grants";
+import { askPolicy } from "@/lib/services/issuing";
 import { isPushedRequestUri, type PushedRequest, takePushedRequest } from "@/lib/services/pushed-requests";
 import type { SignedIn } from "@/lib/services/sessions";
 import { scopeOfRole } from "@/lib/services/targets";
@@ -130,13 +133,29 @@ async function needsAnswer(ctx: Context, call: Call, question: Question, by: Sig
   if (question.request.crossSite || cameFromAnotherSite(call)) return true;
   // Nor where a person approves it each time: their answer is what the code stands on.
   if (needsApproval(await rulingOf(ctx, question.request))) return true;
-  // Not for requests that came through a tunnel or a proxy: they are never served openly (product decision D1).
-  if (ctx.settings.consentMode === "auto_approve" && call.isLocal) return false;
   const { kind, clientId, request: asked } = question;
+  const standing = await findStandingGrant(ctx, { userId: by.user.id, clientId, resource: asked.resource });
+  const along = standing ? await comesAlong(ctx, standing, asked.scope) : [];
+  const scope = unionScope(asked.scope, along);
+  // Not for requests that came through a tunnel or a proxy: they are never served openly (product decision D1).
+  if (ctx.settings.consentMode === "auto_approve" && call.isLocal)
+    return policyAsks(ctx, question, by, scope);
   // Details are what a person said yes to once: they are asked about each time.
   if (kind !== "static" || asked.prompt.includes("consent") || asked.authorizationDetails) return true;
-  const standing = await findStandingGrant(ctx, { userId: by.user.id, clientId, resource: asked.resource });
-  return !standing || !asked.scope.every((name) => standing.scope.includes(name));
+  if (!standing || !asked.scope.every((name) => standing.scope.includes(name))) return true;
+  return policyAsks(ctx, question, by, scope);
+}
+
+/** Whether the operator's policy leaves what a code would give to the person, whatever registrations say (D12). */
+async function policyAsks(
+  ctx: Context,
+  { clientId, request: { resource, authorizationDetails } }: Question,
+  { user }: SignedIn,
+  scope: readonly string[],
+): Promise<boolean> {
+  const token = { grantType: "authorization_code", clientId, subject: `user:${user.id}`, audience: resource };
+  const { effect } = await askPolicy(ctx, { ...token, scope, authorizationDetails });
+  return effect === "step_up";
 }
 
 /** Browsers say so; what says nothing is no browser, and has no session to be used. */

@@ -21,6 +21,7 @@ import { verifyProof } from "./dpop";
 import { takeFromBucket } from "./endpoint";
 import { readForm } from "./form";
 import { json } from "./json";
+import { userAgentOf } from "./user-agent";
 
 /** What a client asks of a person who is somewhere else (CIBA Core §7.1); `scope` may do without `openid`. */
 export const BackchannelRequest = z.object({
@@ -69,7 +70,7 @@ export async function backchannelEndpoint(ctx: Context, call: Call): Promise<Res
       ...{ subject, actors: [], resource, ...power, jkt, said: { reason }, address: call.address },
       chain: await chainLinksOf(ctx, { subject, lineage: [], requester }),
       acrValues: acrValuesOf(asked),
-      userAgent: call.request.headers.get("user-agent") ?? undefined,
+      userAgent: userAgentOf(call.request),
     },
   });
   return json(acknowledgement(ctx, approval, "auth_req_id"));

@@ -1,5 +1,7 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
+import { PHISHING_RESISTANT } from "@/lib/oauth/acr";
+import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { remainingDetails } from "@/lib/oauth/details-terms";
 import { redirectKind } from "@/lib/oauth/redirect-uri";
 import { approvalPath } from "@/lib/services/approval-page";
@@ -18,8 +20,15 @@ import { answerDevice } from "./device-decision";
 import { insufficientAuthentication } from "./insufficient-authentication";
 import { json, readJsonAs } from "./json";
 import { returnPage } from "./page";
-import { authenticationNeeded } from "./person-authentication";
-import { browserOfCall, loginPath, readPersonForm, requirePerson, seeOther } from "./session";
+import { authenticationNeeded, presenceNeeded } from "./person-authentication";
+import {
+  browserOfCall,
+  loginPath,
+  type PersonForm,
+  readPersonForm,
+  requirePerson,
+  seeOther,
+} from "./session";
 
 /** What the form on the page of an approval is for. */
 export const decisionPurpose = (id: string): string => `decide ${id}`;
@@ -27,16 +36,26 @@ export const decisionPurpose = (id: string): string => `decide ${id}`;
 /** `POST /approve/{id}/decision`: the person's answer, from the page; works without JavaScript. */
 export async function decisionEndpoint(ctx: Context, call: Call): Promise<Response> {
   const id = call.params.id ?? "";
-  const page = approvalPath(id);
   const form = await readPersonForm(ctx, call, decisionPurpose(id));
-  if (!form) return seeOther(loginPath(page));
+  if (!form) return seeOther(loginPath(approvalPath(id)));
   const asked = await findApproval(ctx, id);
   if (asked && isAskedByAgent(asked)) return answerActForm(ctx, call, form, asked);
-  const { fields, by, browser } = form;
-  const decision = fields.get("decision");
+  const decision = form.fields.get("decision");
   if (decision !== "allow" && decision !== "deny")
     throw new OAuthError("invalid_request", "Answer with one of the two buttons.");
   if (asked?.kind === "device") return answerDevice(ctx, call, { ...form, id });
+  return answerConsentForm(ctx, call, { ...form, id, decision });
+}
+
+type ConsentForm = PersonForm & { id: string; decision: "allow" | "deny" };
+
+/** The answer to an app, from its page. */
+async function answerConsentForm(
+  ctx: Context,
+  call: Call,
+  { id, fields, by, browser, decision }: ConsentForm,
+): Promise<Response> {
+  const page = approvalPath(id);
   const view = await openConsent(ctx, { id, userId: by.user.id, browser });
   if (view.state === "not_yours" || view.state === "unknown") throw notYours();
   if (view.state !== "open") return seeOther(page);
@@ -49,10 +68,19 @@ export async function decisionEndpoint(ctx: Context, call: Call): Promise<Respon
   const details = await allowedDetails(ctx, approval, fields.getAll("detail"));
   // Nothing ticked is no answer: the page says what to do.
   if (allow && isNothing(approval, allow, details)) return seeOther(`${page}?nothing-ticked`);
+  const anew = await presenceNeeded(ctx, by, consented(approval, allow, details));
+  if (anew) return seeOther(anew);
   const decided = await decideConsent(ctx, { id, by, browser, allow, details, address: call.address });
   if (decided.outcome === "too_late") return seeOther(page);
   return sendBack(ctx, decided.approval, redirectOf(ctx, decided));
 }
+
+/** What a consent gives, and where the person comes back to if they have to prove more first. */
+const consented = (
+  { id, request: { resource } }: Consent,
+  scope: readonly string[] | undefined,
+  authorizationDetails: readonly AuthorizationDetail[] | undefined,
+) => ({ resource, scope, authorizationDetails, back: `/authorize/${encodeURIComponent(id)}` });
 
 /**
  * Only what the app asked for can be allowed, whatever the form says, and only by a person whose role may:
@@ -133,10 +161,18 @@ export async function decisionApiEndpoint(ctx: Context, call: Call): Promise<Res
       "Name in scope or authorization_details at least one of those the app asked for, or deny.",
     );
   }
+  if (await presenceNeeded(ctx, by, consented(approval, allow, details))) throw notPresent();
   const decided = await decideConsent(ctx, { id, by, browser, allow, details, address: call.address });
   if (decided.outcome === "too_late") throw new OAuthError("conflict", "This approval was answered already.");
   return json({ id, status: decided.outcome, redirect_to: redirectOf(ctx, decided) });
 }
+
+/** Of high risk: the page has what it takes. */
+const notPresent = (): OAuthError =>
+  insufficientAuthentication("Answer at the page of the question: it asks you to confirm that it is you.", {
+    maxAge: 0,
+    acrValues: [PHISHING_RESISTANT],
+  });
 
 /** What the app asked of the sign-in, the pages do. */
 function otherSignIn({ request: { maxAge, acrValues } }: Consent): OAuthError {

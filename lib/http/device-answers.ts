@@ -6,7 +6,7 @@ import { FRESH_SIGN_IN } from "@/lib/services/proof-of-presence";
 import { refuseOwnClient } from "./act-decision";
 import type { Call, Handler } from "./call";
 import { type DecidingPerson, requireDecidingPerson } from "./deciding-person";
-import { allowedOf, deviceLasts, isNothing, isPresent } from "./device-decision";
+import { allowedOf, deviceLasts, isNothing, presenceOf } from "./device-decision";
 import { DeviceAnswer, DeviceCompletion } from "./device-schemas";
 import { signInAgain } from "./insufficient-authentication";
 import { json, readJsonAs } from "./json";
@@ -40,7 +40,7 @@ async function answer(ctx: Context, call: Call, read: () => Promise<Answer>): Pr
       "forbidden",
       "Your role lets you allow nothing of this. Ask an admin to answer, or deny.",
     );
-  if (!(await isPresent(ctx, approval, by, allowed))) throw signInAgain(FRESH_SIGN_IN);
+  if (await presenceOf(ctx, approval, by, allowed)) throw signInAgain(FRESH_SIGN_IN);
   return told(await decideDevice(ctx, { ...decision, allow: allowed.scope, details: allowed.details }));
 }
 

@@ -14,6 +14,7 @@ import { devicePath } from "./device-entry";
 import { verifyProof } from "./dpop";
 import { readForm } from "./form";
 import { json } from "./json";
+import { userAgentOf } from "./user-agent";
 
 /** Device authorization endpoint (RFC 8628 §3.1): a question that a person answers on another device. */
 export async function deviceAuthorizationEndpoint(ctx: Context, call: Call): Promise<Response> {
@@ -37,7 +38,7 @@ export async function deviceAuthorizationEndpoint(ctx: Context, call: Call): Pro
     act: {
       ...{ resource: target.resource, scope, authorizationDetails, jkt, actors: [], chain: [], said: {} },
       address: call.address,
-      userAgent: call.request.headers.get("user-agent") ?? undefined,
+      userAgent: userAgentOf(call.request),
     },
   });
   const { serverUrl } = ctx.settings;

@@ -11,6 +11,7 @@ import { FRESH_SIGN_IN } from "@/lib/services/proof-of-presence";
 import { type Answerer, isFresh } from "@/lib/services/sessions";
 import { detailsTermsAt, scopeOfRole } from "@/lib/services/targets";
 import type { Call } from "./call";
+import { presenceNeeded } from "./person-authentication";
 import { loginPath, type PersonForm, seeOther } from "./session";
 
 /** How long a device stays connected: as the settings say, or as long as any app where the person wants that. */
@@ -46,7 +47,8 @@ export async function answerDevice(
   const allowed = await allowedOf(ctx, approval, by, { scope: fields.getAll("scope"), details });
   // Nothing ticked is no answer: the page says what to do.
   if (isNothing(approval, allowed)) return seeOther(`${page}?nothing-ticked`);
-  if (!(await isPresent(ctx, approval, by, allowed))) return seeOther(loginPath(page));
+  const needed = await presenceOf(ctx, approval, by, allowed);
+  if (needed) return seeOther(needed);
   await decideDevice(ctx, { ...answer, allow: allowed.scope, details: allowed.details });
   return seeOther(page);
 }
@@ -73,13 +75,19 @@ export const isNothing = (
   { scope: allowed, details = [] }: Allowed,
 ): boolean => allowed.length + details.length === 0 && scope.length + authorizationDetails.length > 0;
 
-/** Whether the person signed in recently enough for what they allow: just now where it can do lasting harm (D20, D30). */
-export async function isPresent(
+/**
+ * What the person has to do first, as a path: sign in anew where that was too long ago for what they allow, which is
+ * just now where it can do lasting harm (D20, D30), or use their passkey for what is approved each time. Undefined: nothing.
+ */
+export async function presenceOf(
   ctx: Context,
-  { act: { resource } }: ActApproval,
+  { id, act: { resource } }: ActApproval,
   by: Answerer,
   { scope, details: authorizationDetails }: Allowed,
-): Promise<boolean> {
+): Promise<string | undefined> {
+  const back = `/approve/${encodeURIComponent(id)}`;
   const { risk } = await rulingOf(ctx, { resource, scope, authorizationDetails });
-  return isFresh(ctx, by.session, risk === "high" ? FRESH_SIGN_IN : ctx.settings.sessionIdle);
+  const maxAge = risk === "high" ? FRESH_SIGN_IN : ctx.settings.sessionIdle;
+  if (!isFresh(ctx, by.session, maxAge)) return loginPath(back);
+  return presenceNeeded(ctx, by, { resource, scope, authorizationDetails, back });
 }

@@ -1,8 +1,11 @@
 import type { Context } from "@/lib/context";
-import { PASSKEY_AMR, satisfiesAcr } from "@/lib/oauth/acr";
+import { PASSKEY_AMR, PHISHING_RESISTANT, satisfiesAcr } from "@/lib/oauth/acr";
+import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
+import { needsApproval, rulingOf } from "@/lib/services/approval-rules";
 import type { Consent } from "@/lib/services/approvals";
 import { hasPasskey } from "@/lib/services/passkeys";
-import { isFresh, type SignedIn } from "@/lib/services/sessions";
+import { FRESH_SIGN_IN, proofOfPresence } from "@/lib/services/proof-of-presence";
+import { type Answerer, isFresh, type SignedIn } from "@/lib/services/sessions";
 import { assertionOptions, type Question, verifyDecisionAssertion } from "@/lib/services/signed-decisions";
 import type { Call } from "./call";
 import { json, readJsonAs } from "./json";
@@ -28,6 +31,40 @@ export function authenticationNeeded(
   if (maxAge !== undefined && isOld && !isFresh(ctx, session, maxAge)) return loginPath(back);
   return satisfiesAcr(session.amr, acrValues) ? undefined : confirmPath(back);
 }
+
+type Allowed = {
+  resource: string;
+  /** Undefined: they refuse. */
+  scope: readonly string[] | undefined;
+  authorizationDetails: readonly AuthorizationDetail[] | undefined;
+  /** Where they come back to from it. */
+  back: string;
+};
+
+/**
+ * The same before their consent counts as the yes to what is approved each time: as much as it takes to answer an agent
+ * that asks for it (product decisions D20, D30).
+ */
+export async function presenceNeeded(
+  ctx: Context,
+  by: Answerer,
+  { scope, back, ...allowed }: Allowed,
+): Promise<string | undefined> {
+  if (!scope) return undefined;
+  const ruling = await rulingOf(ctx, { scope, ...allowed });
+  if (!needsApproval(ruling)) return undefined;
+  switch (await proofOfPresence(ctx, by, ruling.risk)) {
+    case "ok":
+      return undefined;
+    case "sign_in_again":
+      return loginPath(back);
+    case "passkey":
+      return hasJustConfirmed(ctx, by) ? undefined : confirmPath(back);
+  }
+}
+
+const hasJustConfirmed = (ctx: Context, { session }: Answerer): boolean =>
+  isFresh(ctx, session, FRESH_SIGN_IN) && satisfiesAcr(session.amr, [PHISHING_RESISTANT]);
 
 /** Whether this person can do that at all: whoever has no passkey confirms nothing with one. */
 export const canAuthenticate = async (ctx: Context, needed: string, { user }: SignedIn): Promise<boolean> =>

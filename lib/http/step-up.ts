@@ -1,7 +1,6 @@
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { readAuthorizationDetails } from "@/lib/oauth/authorization-details";
-import { toPlainText } from "@/lib/oauth/display-text";
 import { parseScope } from "@/lib/oauth/scope";
 import { cancelAct } from "@/lib/services/approval-ends";
 import { untilNews } from "@/lib/services/approval-polls";
@@ -13,6 +12,7 @@ import { appliedWait, preferredWait } from "./prefer";
 import { stepUpAnswer, wireStatusOf } from "./step-up-answers";
 import { type Asker, clientAsking, findAsker, requireAsker, requireStepUp, stepUpOf } from "./step-up-asker";
 import { NewStepUp } from "./step-up-schemas";
+import { userAgentOf } from "./user-agent";
 
 /** `POST /stepup`: an agent asks a person to allow something, once (product decisions D9, D30). */
 export async function requestStepUpEndpoint(ctx: Context, call: Call): Promise<Response> {
@@ -20,7 +20,6 @@ export async function requestStepUpEndpoint(ctx: Context, call: Call): Promise<R
   const body = await readJsonAs(call.request, NewStepUp);
   const client = await clientAsking(ctx, asker, body.agent_id);
   const { authorization_details: details, delegation_chain: chain, metadata } = body;
-  const userAgent = call.request.headers.get("user-agent");
   const approval = await requestStepUp(ctx, {
     client,
     ...(asker.kind === "token" && { token: asker.token }),
@@ -39,13 +38,11 @@ export async function requestStepUpEndpoint(ctx: Context, call: Call): Promise<R
     matchNumber: body.number_matching ?? undefined,
     patience: body.expires_in ?? undefined,
     address: call.address,
-    ...(userAgent !== null && { userAgent: toPlainText(userAgent, LONGEST_USER_AGENT) }),
+    userAgent: userAgentOf(call.request),
   });
   const location = `${ctx.settings.serverUrl}/stepup/${approval.id}`;
   return stepUpAnswer(ctx, approval, { status: 202, headers: { location } });
 }
-
-const LONGEST_USER_AGENT = 200;
 
 /**
  * `GET /stepup/{id}`: how it stands; for the agent that asked, with the token as soon as there is one, once. Who proves
@@ -57,7 +54,7 @@ export async function getStepUpEndpoint(ctx: Context, call: Call): Promise<Respo
   const first = await stepUpOf(ctx, call, asker);
   const wait = preferredWait(call.request.headers);
   const approval = wait ? await afterNews(ctx, call, asker, { first, wait }) : first;
-  const token = holdsKey(approval, asker) ? await takeStepUpToken(ctx, approval, call.address) : undefined;
+  const token = mayTake(approval, asker) ? await takeStepUpToken(ctx, approval, call.address) : undefined;
   return stepUpAnswer(ctx, approval, { token, headers: appliedWait(wait) });
 }
 
@@ -78,8 +75,12 @@ async function afterNews(
   return stepUpOf(ctx, call, asker);
 }
 
-/** A token that is to be bound to a key goes to who holds that key (RFC 9449 §6). */
-const holdsKey = ({ act }: ActApproval, { jkt }: Asker): boolean => act.jkt === undefined || act.jkt === jkt;
+/**
+ * Whether a token goes to who asks for it: only to who proves to be the agent, in local mode too (product decision D9),
+ * and one that is to be bound to a key only to who holds that key (RFC 9449 §6).
+ */
+const mayTake = ({ act }: ActApproval, { kind, jkt }: Asker): boolean =>
+  kind !== "local" && (act.jkt === undefined || act.jkt === jkt);
 
 /** `DELETE /stepup/{id}`: the agent wants it no more, and nobody needs to answer. */
 export async function withdrawStepUpEndpoint(ctx: Context, call: Call): Promise<Response> {

@@ -44,7 +44,7 @@ const MEMORY = 3600;
 /** Refusals within that time after which the page asks for the number; after so many more nobody is asked. */
 const DENIALS_TO_MATCH = 2;
 const DENIALS_TO_STOP = 5;
-/** Questions about one person that may wait at the same time, from all agents together. */
+/** Questions that may wait at the same time for one person, of all agents that are theirs or act for them. */
 const MAX_FOR_PERSON = 50;
 
 /** The digest of what an agent asks to be allowed; what runs after a yes has the same. */
@@ -61,12 +61,13 @@ export async function requestAct(ctx: Context, asked: NewAct): Promise<ActApprov
   const ruling = await rulingOf(ctx, act);
   const agent = await findAgentByClientRecently(ctx, client.clientId);
   const subjectUserId = userIdOf(act.subject) ?? null;
+  const people = distinct([subjectUserId, agent?.ownerId]);
   const denials = await countDenials(ctx, client.clientId, secondsFrom(ctx, -MEMORY));
   return inTransaction(ctx, async (tx) => {
     await oneAtATime(tx, client);
     const same = asked.isSameAsked ? await askedBefore(tx, asked) : undefined;
     if (same) return same;
-    await requireRoom(tx, client, subjectUserId, denials);
+    await requireRoom(tx, client, people, denials);
     const approval = await insertApproval(tx, client, {
       id: newOpaqueId(),
       kind,
@@ -103,15 +104,22 @@ export async function requestAct(ctx: Context, asked: NewAct): Promise<ActApprov
   });
 }
 
-/** The same question that waits already; what goes on after the yes is the newest request. */
+/**
+ * The same question that waits already; what goes on after the yes is the newest request. One that came through others
+ * is another question: who decides reads whom it came through.
+ */
 async function askedBefore(tx: Context, { client, act, kind, sealedRequest }: NewAct) {
   const { clientId } = client;
-  const same = await findPendingAct(tx, { clientId, kind, digest: digestOf(client, act) });
+  const same = await findPendingAct(tx, { clientId, kind, digest: digestOf(client, act), chain: act.chain });
   if (!same || !isAct(same)) return undefined;
   if (!sealedRequest) return same;
   await noteApproval(tx, same.id, { sealedRequest });
   return { ...same, sealedRequest };
 }
+
+const distinct = (ids: readonly (string | null | undefined)[]): string[] => [
+  ...new Set(ids.flatMap((id) => id ?? [])),
+];
 
 const secondsFrom = ({ now }: Pick<Context, "now">, seconds: number): Date =>
   new Date(now().getTime() + seconds * 1000);
@@ -134,7 +142,7 @@ async function oneAtATime(tx: Context, { clientId }: Client): Promise<void> {
 async function requireRoom(
   tx: Context,
   { clientId }: Client,
-  subjectUserId: string | null,
+  people: readonly string[],
   denials: number,
 ): Promise<void> {
   if (denials >= DENIALS_TO_STOP)
@@ -142,11 +150,11 @@ async function requireRoom(
       "People refused this agent several times within the hour. Ask its owner what to change.",
       600,
     );
-  const { ofClient, ofPerson } = await countPending(tx, { clientId, subjectUserId });
+  const { ofClient, ofPerson } = await countPending(tx, { clientId, people });
   const { maxPendingApprovals } = tx.settings;
   if (ofClient >= maxPendingApprovals)
     throw tooMany(
-      `${ofClient} requests of this agent wait for a person already. Wait for an answer first.`,
+      `${ofClient} requests of this agent wait for a person already, or did a moment ago. Wait for an answer first.`,
       30,
     );
   if (ofPerson >= MAX_FOR_PERSON)

@@ -1,6 +1,7 @@
 import { inArray } from "drizzle-orm";
 import type { AttestationLevel } from "@/db/schema/agents";
 import { clients } from "@/db/schema/clients";
+import type { ResourceScope } from "@/db/schema/resources";
 import type { Context } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { listResources } from "./resources";
@@ -33,7 +34,7 @@ type Wanted = {
 
 /**
  * Refuses scopes an agent cannot be registered for: those nobody knows, but in local mode (product decision D30),
- * and those that take a role or `admin:` ones, unless an operator registers it (D19).
+ * and those that take a role, are an operator's to hand out or `admin:` ones, unless an operator registers it (D19).
  */
 export async function checkAllowedScope(
   ctx: Context,
@@ -41,9 +42,10 @@ export async function checkAllowedScope(
 ): Promise<void> {
   const described = (await listResources(ctx)).flatMap((resource) => resource.scopes);
   const known = [...described.map(({ name }) => name), ...ctx.settings.scopesSupported];
+  const isLimited = ({ operatorOnly, minimumRole = "member" }: ResourceScope) =>
+    operatorOnly === true || minimumRole !== "member";
   const takesRole = (name: string) =>
-    name.startsWith("admin:") ||
-    described.some((each) => each.name === name && (each.minimumRole ?? "member") !== "member");
+    name.startsWith("admin:") || described.some((each) => each.name === name && isLimited(each));
   for (const [index, name] of scope.entries()) {
     if (held.includes(name)) continue;
     if (!byOperator && takesRole(name)) {

@@ -83,6 +83,20 @@ export function areKin(one: Agent | undefined, other: Agent | undefined): boolea
   );
 }
 
+/** The same, however many generations are between them. */
+export async function areOfOneFamily(
+  ctx: Context,
+  one: Agent | undefined,
+  other: Agent | undefined,
+): Promise<boolean> {
+  if (!one || !other) return false;
+  return areKin(one, other) || (await firstParentOf(ctx, one)) === (await firstParentOf(ctx, other));
+}
+
+/** The id of the agent that a family begins with: an agent without parent is one of its own. */
+const firstParentOf = async (ctx: Context, { id, parentId }: Agent): Promise<string> =>
+  parentId === null ? id : firstParentOf(ctx, await getAgent(ctx, parentId));
+
 /** The agent with this id; one that is not there is a refusal. */
 export async function getAgent(ctx: Context, id: string): Promise<Agent> {
   const agent = await findAgent(ctx, id);

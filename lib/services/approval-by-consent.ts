@@ -37,6 +37,19 @@ export async function withoutUnapproved<Held extends Given>(
   return { ...given, scope: keptScope, authorizationDetails: keptDetails };
 }
 
+/**
+ * What of an app's standing grant comes along with an answer to it: not what is approved each time, unless that is what
+ * was asked for.
+ */
+export async function comesAlong(
+  ctx: Context,
+  grant: Pick<Given, "resource" | "scope">,
+  asked: readonly string[],
+): Promise<readonly string[]> {
+  const held = await rulingOf(ctx, grant);
+  return grant.scope.filter((name) => asked.includes(name) || !held.scope.includes(name));
+}
+
 /** Whether a person alone may say yes: nobody else has to agree, and nobody else is named. */
 export function isTheirsAlone(
   { approverIds, approverGroups, quorum, fourEyes }: Ruling,

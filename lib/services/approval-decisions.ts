@@ -1,4 +1,4 @@
-import { and, count, eq } from "drizzle-orm";
+import { eq } from "drizzle-orm";
 import { approvalDecisions } from "@/db/schema/approvals";
 import { type Context, inTransaction } from "@/lib/context";
 import type { DecisionProof } from "@/lib/oauth/signed-decision";
@@ -13,10 +13,11 @@ import {
   statusOf,
   touchApproval,
 } from "./approvals";
-import { mayDecide, mayGive } from "./deciders";
+import { mayDecideNow, mayGive, underRulesNow } from "./deciders";
 import { record } from "./events";
 import type { Answerer } from "./sessions";
 import { endStandingLike } from "./standing-approvals";
+import { findUsers, type User } from "./users";
 
 export type ApprovalDecision = typeof approvalDecisions.$inferSelect;
 
@@ -49,9 +50,10 @@ const MAX_WRONG_NUMBERS = 3;
  */
 export function decideAct(ctx: Context, given: NewDecision): Promise<ActOutcome> {
   return inTransaction(ctx, async (tx): Promise<ActOutcome> => {
-    const approval = await lockApproval(tx, given.id);
-    if (!approval || !isAct(approval)) return { outcome: "unknown" };
-    if (!mayDecide(approval, given.by.user)) return { outcome: "not_yours" };
+    const asked = await lockApproval(tx, given.id);
+    if (!asked || !isAct(asked)) return { outcome: "unknown" };
+    if (!(await mayDecideNow(tx, asked, given.by.user))) return { outcome: "not_yours" };
+    const approval = await underRulesNow(tx, asked);
     if (statusOf(tx, approval) !== "pending") return { outcome: "too_late", approval };
     return given.decision === "approved" ? approve(tx, approval, given) : answer(tx, approval, given);
   });
@@ -75,7 +77,7 @@ async function approve(tx: Context, approval: ActApproval, given: NewDecision): 
 async function answer(tx: Context, approval: ActApproval, given: NewDecision): Promise<ActOutcome> {
   if (!(await note(tx, given))) return { outcome: "answered_before" };
   await tell(tx, approval, given);
-  const isShort = given.decision === "approved" && (await countYeses(tx, approval.id)) < approval.quorum;
+  const isShort = given.decision === "approved" && (await countYeses(tx, approval)) < approval.quorum;
   if (!isShort) return settle(tx, approval, given);
   await touchApproval(tx, approval.id);
   return { outcome: "counted", approval };
@@ -131,12 +133,29 @@ const tell = (tx: Context, approval: ActApproval, { by, decision, reason, proof,
     address,
   });
 
-async function countYeses(tx: Context, approvalId: string): Promise<number> {
-  const [row] = await tx.db
-    .select({ yeses: count() })
-    .from(approvalDecisions)
-    .where(and(eq(approvalDecisions.approvalId, approvalId), eq(approvalDecisions.decision, "approved")));
-  return row?.yeses ?? 0;
+/** How many said yes who still may: whoever was stopped or lost their role since counts no more. */
+async function countYeses(tx: Context, approval: ActApproval): Promise<number> {
+  const said = (await listDecisions(tx, approval.id)).filter(({ decision }) => decision === "approved");
+  const people = await findUsers(
+    tx,
+    said.map(({ userId }) => userId),
+  );
+  const isGood = async (user: User): Promise<boolean> =>
+    user.status === "active" &&
+    (await mayDecideNow(tx, approval, user)) &&
+    (await mayGive(tx, approval, user.role));
+  const good = await Promise.all(people.map(isGood));
+  return good.filter(Boolean).length;
+}
+
+/** Whether everybody who said yes is still there: what somebody said who was stopped since is worth nothing. */
+export async function isOfActivePeople(ctx: Context, { id }: Pick<Approval, "id">): Promise<boolean> {
+  const said = (await listDecisions(ctx, id)).filter(({ decision }) => decision === "approved");
+  const people = await findUsers(
+    ctx,
+    said.map(({ userId }) => userId),
+  );
+  return people.length === said.length && people.every(({ status }) => status === "active");
 }
 
 /** Who answered a question so far, and how. */

@@ -24,7 +24,8 @@ export type Ruling = {
 
 const RANK: Record<Risk, number> = { low: 0, medium: 1, high: 2 };
 
-const highest = (risks: readonly Risk[]): Risk =>
+/** The most that is at stake of several acts. */
+export const highest = (risks: readonly Risk[]): Risk =>
   risks.reduce<Risk>((most, risk) => (RANK[risk] > RANK[most] ? risk : most), "low");
 
 /** Works out what an act needs; of several rules the strictest counts. */

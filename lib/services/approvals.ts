@@ -160,20 +160,28 @@ export async function consumeApproval(tx: Context, id: string): Promise<boolean>
 export const isOfBrowser = (userId: string, browser: string): SQL | undefined =>
   and(eq(approvals.userId, userId), eq(approvals.browserHash, hashSecret(browser)));
 
-/** How many questions of a client wait for an answer, and for how many of them this person would have to be asked. */
+/**
+ * How many questions of a client take up a place, and the most that do of one of these people. One that was taken back,
+ * or had little time, keeps its place as long as any other: people were told of it, and asking anew tells them again.
+ */
 export async function countPending(
   ctx: Context,
-  { clientId, subjectUserId }: { clientId: string; subjectUserId: string | null },
+  { clientId, people }: { clientId: string; people: readonly string[] },
 ): Promise<{ ofClient: number; ofPerson: number }> {
-  const isWaiting = and(eq(approvals.status, "pending"), gt(approvals.expiresAt, ctx.now()));
+  const earliest = new Date(ctx.now().getTime() - ctx.settings.hitlTimeout * 1000);
+  const isHeld = and(
+    inArray(approvals.kind, ["step_up", "ciba", "issuance"]),
+    inArray(approvals.status, ["pending", "cancelled", "expired"]),
+    gt(approvals.createdAt, earliest),
+  );
   const number = async (where: SQL | undefined) => {
-    const [row] = await ctx.db.select({ all: count() }).from(approvals).where(and(isWaiting, where));
+    const [row] = await ctx.db.select({ all: count() }).from(approvals).where(and(isHeld, where));
     return row?.all ?? 0;
   };
-  const isAgents = inArray(approvals.kind, ["step_up", "ciba", "issuance"]);
+  const ofEach = people.map((id) => number(or(eq(approvals.subjectUserId, id), eq(approvals.ownerId, id))));
   return {
-    ofClient: await number(and(isAgents, eq(approvals.clientId, clientId))),
-    ofPerson: subjectUserId === null ? 0 : await number(eq(approvals.subjectUserId, subjectUserId)),
+    ofClient: await number(eq(approvals.clientId, clientId)),
+    ofPerson: Math.max(0, ...(await Promise.all(ofEach))),
   };
 }
 
@@ -188,10 +196,12 @@ export async function countDenials(ctx: Context, clientId: string, since: Date):
   return row?.all ?? 0;
 }
 
-/** The question with this digest that a client already waits for, or has the answer to. */
+type Same = { clientId: string; digest: string; kind: Approval["kind"]; chain: AskedAct["chain"] };
+
+/** The question with this digest, come the same way, that a client already waits for, or has the answer to. */
 export async function findPendingAct(
   tx: Context,
-  { clientId, digest, kind }: { clientId: string; digest: string; kind: Approval["kind"] },
+  { clientId, digest, kind, chain }: Same,
 ): Promise<Approval | undefined> {
   const [found] = await tx.db
     .select()
@@ -201,6 +211,7 @@ export async function findPendingAct(
         eq(approvals.clientId, clientId),
         eq(approvals.kind, kind),
         eq(approvals.digest, digest),
+        sql`${approvals.act} -> 'chain' = ${JSON.stringify(chain)}::jsonb`,
         inArray(approvals.status, ["pending", "approved"]),
         gt(approvals.expiresAt, tx.now()),
       ),

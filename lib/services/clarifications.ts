@@ -4,7 +4,7 @@ import { type Context, inTransaction } from "@/lib/context";
 import { timeOrderedUuid } from "@/lib/ids";
 import { userIdOf } from "@/lib/oauth/subject";
 import { type ActApproval, type Approval, isAct, lockApproval, statusOf, touchApproval } from "./approvals";
-import { mayDecide } from "./deciders";
+import { mayDecideNow } from "./deciders";
 import { record } from "./events";
 import { nameOf } from "./named-people";
 import { findUsers, type User } from "./users";
@@ -65,7 +65,8 @@ type Asking = {
 export function askQuestion(ctx: Context, { approvalId, by, text, address }: Asking): Promise<Said> {
   return inTransaction(ctx, async (tx): Promise<Said> => {
     const approval = await lockApproval(tx, approvalId);
-    if (!approval || !isAct(approval) || !mayDecide(approval, by)) return { outcome: "unknown" };
+    if (!approval || !isAct(approval) || !(await mayDecideNow(tx, approval, by)))
+      return { outcome: "unknown" };
     if (statusOf(tx, approval) !== "pending") return { outcome: "too_late" };
     const last = (await messagesOf(tx, approvalId)).at(-1);
     if (last && isQuestion(last)) return { outcome: "unanswered" };

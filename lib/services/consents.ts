@@ -3,6 +3,7 @@ import { type Context, inTransaction } from "@/lib/context";
 import { hashSecret, newOpaqueId } from "@/lib/ids";
 import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { isIdentityScope } from "@/lib/oauth/identity-scope";
+import { comesAlong } from "./approval-by-consent";
 import {
   type Approval,
   type Consent,
@@ -133,7 +134,7 @@ async function approve(
   const grant = await extendGrant(tx, { userId: user.id, clientId, resource }, allow);
   // The grant's own scopes come along, so that an app that asked only for what it lacked keeps the rest (Q33);
   // the page showed them. What the person's role no longer allows stays behind.
-  const standing = isInDetailOnly(request) ? allow : grant.scope;
+  const standing = isInDetailOnly(request) ? allow : await comesAlong(tx, grant, allow);
   const scope = [...(await scopeOfRole(tx, { resource, scope: standing }, user.role))];
   await noteApproval(tx, id, { grantId: grant.id });
   const code = await createCode(tx, {

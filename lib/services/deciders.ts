@@ -2,6 +2,8 @@ import { and, arrayContains, arrayOverlaps, eq, gt, inArray, ne, or, type SQL, s
 import { approvals } from "@/db/schema/approvals";
 import type { Role } from "@/db/schema/resources";
 import type { Context } from "@/lib/context";
+import { findAgentByClientRecently } from "./agent-lookup";
+import { highest, rulingOf } from "./approval-rules";
 import { type ActApproval, type Approval, isAct, listApprovals } from "./approvals";
 import { listNamedPeople } from "./named-people";
 import { describeScope, roleSuffices, targetAt } from "./targets";
@@ -24,6 +26,41 @@ export function mayDecide(approval: Approval, { id, role, groups }: Decider): bo
   if (DECIDING_ROLES.includes(role)) return true;
   if (approverIds.length + approverGroups.length === 0) return subjectUserId === id || ownerId === id;
   return approverIds.includes(id) || approverGroups.some((group) => groups.includes(group));
+}
+
+/**
+ * A question under the rules of now: where they have become stricter since it was asked, a yes takes what they say.
+ * Questions to one person alone are judged again when their yes is used.
+ */
+export async function underRulesNow(ctx: Context, approval: ActApproval): Promise<ActApproval> {
+  if (!isAskedOfMany(approval)) return approval;
+  const now = await rulingOf(ctx, approval.act);
+  const { approverIds, approverGroups } = now;
+  return {
+    ...approval,
+    risk: highest([approval.risk, now.risk]),
+    quorum: Math.max(approval.quorum, now.quorum),
+    fourEyes: approval.fourEyes || now.fourEyes,
+    ...(approverIds.length + approverGroups.length > 0 && {
+      approverIds: [...approverIds],
+      approverGroups: [...approverGroups],
+    }),
+  };
+}
+
+const isAskedOfMany = ({ kind }: Approval): boolean => kind === "step_up" || kind === "issuance";
+
+/**
+ * Whether a person may answer a question now. Four eyes are not those of who owns an agent that it came through: theirs
+ * could ask by another's.
+ */
+export async function mayDecideNow(ctx: Context, approval: ActApproval, by: Decider): Promise<boolean> {
+  const asked = await underRulesNow(ctx, approval);
+  if (!mayDecide(asked, by)) return false;
+  if (!asked.fourEyes) return true;
+  const parties = asked.act.chain.map(({ sub }) => sub.replace(/^client:/, ""));
+  const agents = await Promise.all(parties.map((clientId) => findAgentByClientRecently(ctx, clientId)));
+  return agents.every((agent) => agent?.ownerId !== by.id);
 }
 
 /** The same as a condition on rows. */

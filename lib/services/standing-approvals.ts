@@ -1,4 +1,5 @@
 import { and, desc, eq, gt, isNull, lt, sql } from "drizzle-orm";
+import type { ChainLink } from "@/db/schema/approvals";
 import { standingApprovals } from "@/db/schema/standing-approvals";
 import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
@@ -7,7 +8,7 @@ import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { covers, findUncovered } from "@/lib/oauth/details-narrowing";
 import { typeOf } from "@/lib/oauth/details-terms";
 import { type ActApproval, isAct, lockApproval, settleApproval } from "./approvals";
-import { mayDecide, mayGive } from "./deciders";
+import { mayDecideNow, mayGive } from "./deciders";
 import { record } from "./events";
 import type { Answerer } from "./sessions";
 import { targetAt } from "./targets";
@@ -24,13 +25,16 @@ const DAY = 86_400_000;
  * so is what several people decide, what has to be matched, who somebody is, and what came down a chain of agents.
  */
 export function whyNotStanding(approval: ActApproval): string | undefined {
-  const { risk, quorum, fourEyes, matchNumber, kind, act } = approval;
+  const { risk, quorum, fourEyes, matchNumber, kind, act, clientId } = approval;
   if (risk === "high") return "what is of high risk is asked each time.";
   if (quorum > 1 || fourEyes) return "what several people decide is asked each time.";
   if (matchNumber) return "this agent was refused before, so it is asked each time.";
   if (kind !== "step_up" && kind !== "issuance") return "who you are is asked each time.";
   if (act.subject === undefined || act.acrValues) return "it is asked each time.";
-  if (act.actors.length > 1) return "what came through other agents is asked each time.";
+  const isBetween = ({ sub }: ChainLink) => sub !== act.subject && sub !== `client:${clientId}`;
+  // An app that holds a person's token is no actor, and yet it was this one and not another.
+  if (act.actors.length > 1 || act.chain.some(isBetween))
+    return "what came through other agents is asked each time.";
   return undefined;
 }
 
@@ -145,7 +149,7 @@ async function isCovered(tx: Context, standing: StandingApproval, { act }: ActAp
 /** Whoever allowed it could still say yes now. */
 async function couldSayYes(tx: Context, { userId }: StandingApproval, approval: ActApproval) {
   const user = await findUser(tx, userId);
-  if (user?.status !== "active" || !mayDecide(approval, user)) return false;
+  if (user?.status !== "active" || !(await mayDecideNow(tx, approval, user))) return false;
   return mayGive(tx, approval, user.role);
 }
 

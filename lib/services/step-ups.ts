@@ -8,6 +8,7 @@ import type { AuthorizationDetail } from "@/lib/oauth/authorization-details";
 import { isIdentityScope } from "@/lib/oauth/identity-scope";
 import { digestOf, requestAct } from "./acts";
 import { findAgent } from "./agent-lookup";
+import { isOfActivePeople } from "./approval-decisions";
 import { spendApproval } from "./approval-ends";
 import { type ActApproval, APPROVED_TTL, findApproval, isAct } from "./approvals";
 import { chainLinksOf } from "./chain-links";
@@ -171,8 +172,10 @@ export async function takeStepUpToken(
 /** Not one that the token endpoint takes: what policies and the audit trail call it. */
 const GRANT_TYPE = "step_up";
 
-/** Whether what the question stood on is still good: the token that the agent acted with, and the agent. */
-async function standsStill(ctx: Context, { act, clientId }: ActApproval): Promise<boolean> {
+/** Whether what the yes stands on is still good: who said it, the token that the agent acted with, and the agent. */
+async function standsStill(ctx: Context, approval: ActApproval): Promise<boolean> {
+  const { act, clientId } = approval;
+  if (!(await isOfActivePeople(ctx, approval))) return false;
   if (act.parent && !(await isUnrevoked(ctx, act.parent.jti))) return false;
   return (await findClient(ctx, clientId))?.status === "active";
 }

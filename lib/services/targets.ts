@@ -146,7 +146,10 @@ function registeredElsewhere(
 ): readonly string[] {
   if (!ctx.settings.localMode && target.registered) return [];
   const own = unionScope(client.scope ?? [], target.registered ? [] : (asked ?? []));
-  return own.filter((name) => !name.startsWith("admin:") && !HARMLESS.includes(name));
+  // What the resource describes is judged by that: naming it in a registration lifts no limit of it.
+  const described = target.scopes.map(({ name }) => name);
+  const notElsewhere = [...described, ...HARMLESS];
+  return own.filter((name) => !name.startsWith("admin:") && !notElsewhere.includes(name));
 }
 
 /**

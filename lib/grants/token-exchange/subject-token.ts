@@ -10,7 +10,7 @@ import type { TransactionClaims } from "@/lib/oauth/transaction-token";
 import type { Client } from "@/lib/services/clients";
 import { findRefreshToken, isRefreshTokenLive } from "@/lib/services/refresh-tokens";
 import { scopeOfRole } from "@/lib/services/targets";
-import { verifyAccessToken } from "@/lib/services/token-state";
+import { type LiveToken, verifyAccessToken } from "@/lib/services/token-state";
 import type { Use } from "@/lib/services/used-assertions";
 import { foreignIdToken, foreignJwt } from "./foreign-subject";
 import { ownTransactionToken } from "./txn-subject";
@@ -124,11 +124,27 @@ export async function ownAccessToken(ctx: Context, { token }: Reading): Promise<
     familyId: row.familyId ?? undefined,
     approvalId: row.approvalId ?? undefined,
     issuer: claims.chained_from,
-    ...{ role, grant },
+    role,
+    grant: grant ?? allowedOnce({ claims, row, held }),
     holders: holdersOf(held),
     authTime: claims.auth_time === undefined ? undefined : new Date(claims.auth_time * 1000),
     amr: claims.amr,
   };
+}
+
+/**
+ * What a person allowed without a grant that stands, when they were asked elsewhere (CIBA Core §7): it bounds what comes
+ * of it as a grant does. Undefined: a grant stands for it, or another server's word.
+ */
+function allowedOnce({
+  claims,
+  row,
+  held,
+}: Pick<LiveToken, "claims" | "row" | "held">): SubjectToken["grant"] {
+  const [first] = held;
+  const isPersons = claims.sub.startsWith("user:") && claims.chained_from === undefined;
+  if (!first || !isPersons || row.grantId !== null || row.approvalId === null) return undefined;
+  return { userId: claims.sub.slice("user:".length), clientId: first.clientId, resource: first.audience };
 }
 
 /** A token addressed to an agent is on its way: whoever sent it there still bounds where it may go. */

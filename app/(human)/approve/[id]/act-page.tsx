@@ -7,7 +7,7 @@ import { listDecisions } from "@/lib/services/approval-decisions";
 import { approvalPath } from "@/lib/services/approval-page";
 import { shownOf } from "@/lib/services/approval-shown";
 import { type ActApproval as Asked, statusOf } from "@/lib/services/approvals";
-import { mayDecide } from "@/lib/services/deciders";
+import { mayDecideNow, underRulesNow } from "@/lib/services/deciders";
 import type { SignedIn } from "@/lib/services/sessions";
 import { actOutcomeView } from "./act-outcome-view";
 import { actView } from "./act-view";
@@ -21,10 +21,11 @@ type ActPageProps = {
 };
 
 /** What an agent asks: put to whoever may answer, and to nobody else. */
-export async function ActPage({ visitor, by, approval, problem }: ActPageProps) {
+export async function ActPage({ visitor, by, approval: asked, problem }: ActPageProps) {
   const { ctx } = visitor;
+  const approval = await underRulesNow(ctx, asked);
   const continueTo = approvalPath(approval.id);
-  if (!mayDecide(approval, by.user))
+  if (!(await mayDecideNow(ctx, approval, by.user)))
     return (
       <Letter title={NOT_YOURS.title} continueTo={continueTo}>
         <Notice {...NOT_YOURS} />
