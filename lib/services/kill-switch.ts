@@ -2,6 +2,7 @@ import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { forgetAgents, getAgent } from "./agent-lookup";
 import { requireMayRun } from "./agents";
+import { endApprovalsOf } from "./approvals";
 import { type BlastRadius, blastRadiusOf } from "./blast-radius";
 import type { StatusSetter } from "./client-status";
 import { changeClientStatus } from "./clients";
@@ -109,7 +110,10 @@ async function actOnClients(
 ) {
   const changed = await changeClientStatus(tx, clientIds, { status: STATUS[action], by, aim });
   // What people allowed stays theirs: while the app is stopped it is worth nothing.
-  if (action === "kill") await revokeTokens(tx, { clientIds });
+  if (action === "kill") {
+    await endApprovalsOf(tx, clientIds);
+    await revokeTokens(tx, { clientIds });
+  }
   return changed;
 }
 
