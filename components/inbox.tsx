@@ -76,6 +76,12 @@ const ENDED: Readonly<Record<string, string>> = {
   cancelled: "Withdrawn",
 };
 
+function endOf({ wentAhead, status, expiresAt }: InboxItem, now: Date): string {
+  if (wentAhead) return "Allowed from now on";
+  if (status === "approved" && new Date(expiresAt) <= now) return "Approved and not used";
+  return ENDED[status] ?? "Over";
+}
+
 function Past({ item, now }: { item: InboxItem; now: Date }) {
   return (
     <li className="line">
@@ -84,8 +90,7 @@ function Past({ item, now }: { item: InboxItem; now: Date }) {
           <ClientText text={item.sentence} max={300} />
         </a>
         <p className="aside">
-          {item.wentAhead ? "Allowed from now on" : (ENDED[item.status] ?? "Over")},{" "}
-          <Moment at={new Date(item.decidedAt ?? item.expiresAt)} now={now} />
+          {endOf(item, now)}, <Moment at={new Date(item.decidedAt ?? item.expiresAt)} now={now} />
         </p>
       </div>
     </li>

@@ -47,7 +47,6 @@ async function isStopped(ctx: Context, { clientId }: ActApproval): Promise<boole
 /** What is so now, and what the agent was told of it. */
 function wordsOf({ ctx }: Visitor, { approval, decisions }: Over): Pick<ActOutcomeView, "title" | "told"> {
   const agent = approval.client.name;
-  const actsFor = lengthOfTime(ctx.settings.accessTokenTtl);
   switch (statusOf(ctx, approval)) {
     case "pending":
       return {
@@ -55,21 +54,8 @@ function wordsOf({ ctx }: Visitor, { approval, decisions }: Over): Pick<ActOutco
         told: `${decisions.length} of ${approval.quorum} people approved so far. ${agent} waits until then.`,
       };
     case "approved":
-      return {
-        title: "Approved",
-        told:
-          approval.kind === "ciba"
-            ? `${agent} was told so. It has 5 minutes to take this up, and then acts for you within it for ${actsFor} at most.`
-            : `${agent} was told so. It has 5 minutes to do it, once, and nothing else.`,
-      };
     case "consumed":
-      return {
-        title: "Approved",
-        told:
-          approval.kind === "ciba"
-            ? `${agent} was told so, and acts for you within this for ${actsFor} at most.`
-            : `${agent} was told so, and took what it needs for this, once.`,
-      };
+      return { title: "Approved", told: `${agent} was told so${afterYes(ctx, approval)}` };
     case "denied":
       return { title: "Refused", told: `${agent} was told so, and got nothing.` };
     case "expired":
@@ -83,6 +69,19 @@ function wordsOf({ ctx }: Visitor, { approval, decisions }: Over): Pick<ActOutco
         told: `${agent} took it back, or was stopped. It got nothing.`,
       };
   }
+}
+
+/** What the agent makes of a yes, or made of it. */
+function afterYes(ctx: Context, { kind, status, expiresAt }: ActApproval): string {
+  const actsFor = lengthOfTime(ctx.settings.accessTokenTtl);
+  if (status === "consumed")
+    return kind === "ciba"
+      ? `, and acts for you within this for ${actsFor} at most.`
+      : ", and took what it needs for this, once.";
+  if (expiresAt <= ctx.now()) return ", and did not take it up within 5 minutes. It counts for nothing now.";
+  return kind === "ciba"
+    ? `. It has 5 minutes to take this up, and then acts for you within it for ${actsFor} at most.`
+    : ". It has 5 minutes to do it, once, and nothing else.";
 }
 
 async function whoSaidSo({ ctx }: Visitor, { approval, by, decisions }: Over): Promise<string | undefined> {
