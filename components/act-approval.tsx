@@ -22,6 +22,8 @@ export type ActApprovalView = {
   lacksPasskey: boolean;
   /** They may stop the agent, too. */
   mayStop: boolean;
+  /** How long an agent acts for who lets it: "15 minutes". */
+  actsFor: string;
   /** What was wrong with the last answer. */
   problem?: string | undefined;
 };
@@ -46,7 +48,7 @@ export function ActApproval(view: ActApprovalView) {
       <ActFacts shown={shown} now={now} />
       {shown.messages.length > 0 && <Messages shown={shown} now={now} />}
       <Ask view={view} />
-      <Consequences shown={shown} />
+      <Consequences view={view} />
       <ActSignature view={view} />
     </div>
   );
@@ -106,21 +108,30 @@ function Ask({ view: { shown, csrf } }: { view: ActApprovalView }) {
 
 const pathOf = ({ id }: Pick<Shown, "id">): string => `/approve/${encodeURIComponent(id)}`;
 
-/** What a yes hands out, of each kind. */
-const ON_YES: Readonly<Record<string, string>> = {
-  step_up: "is handed one permission, for this only and once. It lasts 5 minutes at most.",
-  issuance: "goes on with the access it asked for, for this only and once.",
-  ciba: "may act for you within this, as if you had signed in there. You can stop it at My agents.",
-};
+/** What a yes hands out, of each kind, and for how long. */
+function onYes({ shown: { kind }, actsFor }: Pick<ActApprovalView, "shown" | "actsFor">): string {
+  switch (kind) {
+    case "step_up":
+      return "is handed one permission, for this only and once. It lasts 5 minutes at most.";
+    case "issuance":
+      return "goes on with the access it asked for, for this only and once. It lasts 5 minutes at most.";
+    case "ciba":
+      return `may act for you within this, as if you had signed in there, for ${actsFor} at most. After that it has to ask you again.`;
+    default:
+      return "may do this, and nothing else.";
+  }
+}
 
-function Consequences({ shown }: { shown: Shown }) {
-  const { quorum, approvedBy, requester, kind, isBoundToKey } = shown;
+function Consequences({ view }: { view: ActApprovalView }) {
+  const { quorum, approvedBy, requester, isBoundToKey } = view.shown;
+  const isLastYes = approvedBy.length + 1 >= quorum;
   return (
     <dl className="facts">
       <div className="fact">
         <dt className="side">If you approve</dt>
         <dd>
-          <ClientText text={requester.name} /> {ON_YES[kind] ?? "may do this, and nothing else."}
+          {!isLastYes && "Nothing yet: others have to approve, too. Then "}
+          <ClientText text={requester.name} /> {onYes(view)}
           {isBoundToKey && " Only the key it holds now can use it."}
         </dd>
       </div>

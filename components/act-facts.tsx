@@ -194,7 +194,7 @@ function RiskFact({ shown: { risk, riskReasons } }: Pick<FactsProps, "shown">) {
         </p>
         {riskReasons.length > 0 && (
           <p className="aside">
-            Because of: <ClientText text={riskReasons.join("; ")} max={LONGEST} />
+            Why: <ClientText text={riskReasons.join("; ")} max={LONGEST} />
           </p>
         )}
       </dd>

@@ -4,8 +4,8 @@ import { Moment } from "@/components/moment";
 /** What became of a question, and who said so. */
 export type ActOutcomeView = {
   title: string;
-  /** "search-bot wanted to send 1 payment of 250 EUR to ACME". */
-  asked: { agent: string; verb: string };
+  /** "search-bot wanted to send 1 payment of 250 EUR to ACME"; it still does while others have to answer. */
+  asked: { agent: string; verb: string; waits: boolean };
   /** Who did it, in words, and when. */
   by?: string | undefined;
   at?: Date | undefined;
@@ -34,7 +34,7 @@ export function ActOutcome({ title, asked, by, at, reason, told, now, standing }
     <>
       <h1>{title}</h1>
       <p>
-        <ClientText text={asked.agent} /> wanted to{" "}
+        <ClientText text={asked.agent} /> {asked.waits ? "wants" : "wanted"} to{" "}
         <strong>
           <ClientText text={asked.verb} max={200} />
         </strong>
@@ -71,7 +71,7 @@ function Standing({ standing, agent, now }: { standing: StandingOfferView; agent
   if (standing.kind === "given")
     return (
       <p className="status" role="status">
-        From now on you are not asked for this: {standing.maxUses} times at most, until{" "}
+        From now on you are not asked for this, {standing.maxUses} times at most. That ends{" "}
         <Moment at={standing.expiresAt} now={now} />. <a href="/me#standing">See or stop it at My agents</a>.
       </p>
     );

@@ -5,7 +5,7 @@ import { distance, Moment } from "@/components/moment";
 /** One question in a list. */
 export type InboxItem = {
   id: string;
-  /** "search-bot wants to send 1 payment of 250 EUR to ACME". */
+  /** "search-bot wants to send 1 payment of 250 EUR to ACME", or wanted to. */
   sentence: string;
   risk: "low" | "medium" | "high";
   status: string;
@@ -13,6 +13,8 @@ export type InboxItem = {
   requestedAt: string;
   expiresAt: string;
   decidedAt?: string | undefined;
+  /** Nobody was asked: it was allowed from now on before. */
+  wentAhead: boolean;
 };
 
 type InboxProps = { pending: readonly InboxItem[]; past: readonly InboxItem[]; now: string };
@@ -59,7 +61,7 @@ function Waiting({ item, now }: { item: InboxItem; now: Date }) {
       </a>
       <p className="aside">
         <span className={item.risk === "high" ? "danger" : undefined}>{RISKS[item.risk]}</span>, asked{" "}
-        {distance(new Date(item.requestedAt), now)}, until <Moment at={new Date(item.expiresAt)} now={now} />
+        {distance(new Date(item.requestedAt), now)}, lapses <Moment at={new Date(item.expiresAt)} now={now} />
       </p>
     </li>
   );
@@ -74,6 +76,12 @@ const ENDED: Readonly<Record<string, string>> = {
   cancelled: "Withdrawn",
 };
 
+function endOf({ wentAhead, status, expiresAt }: InboxItem, now: Date): string {
+  if (wentAhead) return "Allowed from now on";
+  if (status === "approved" && new Date(expiresAt) <= now) return "Approved and not used";
+  return ENDED[status] ?? "Over";
+}
+
 function Past({ item, now }: { item: InboxItem; now: Date }) {
   return (
     <li className="line">
@@ -82,7 +90,7 @@ function Past({ item, now }: { item: InboxItem; now: Date }) {
           <ClientText text={item.sentence} max={300} />
         </a>
         <p className="aside">
-          {ENDED[item.status] ?? "Over"}, <Moment at={new Date(item.decidedAt ?? item.expiresAt)} now={now} />
+          {endOf(item, now)}, <Moment at={new Date(item.decidedAt ?? item.expiresAt)} now={now} />
         </p>
       </div>
     </li>

@@ -7,6 +7,8 @@ export type StandingView = {
   agent: string;
   /** "send 1 payment of 250 EUR to ACME". */
   verb: string;
+  /** Where: "Bank". */
+  place: string;
   uses: number;
   maxUses: number;
   expiresAt: Date;
@@ -21,7 +23,7 @@ export function StandingApprovals({ all, csrf, now }: StandingProps) {
       <h2>Allowed from now on</h2>
       <p>You are not asked for these each time. They end when you refuse the same once, too.</p>
       <ul>
-        {all.map(({ id, agent, verb, uses, maxUses, expiresAt }) => (
+        {all.map(({ id, agent, verb, place, uses, maxUses, expiresAt }) => (
           <li className="line" key={id}>
             <div>
               <p>
@@ -31,7 +33,8 @@ export function StandingApprovals({ all, csrf, now }: StandingProps) {
                 may <ClientText text={verb} max={200} />
               </p>
               <p className="aside">
-                Used {uses} of {maxUses}, until <Moment at={expiresAt} now={now} />
+                At <ClientText text={place} max={100} />. Used {uses} of {maxUses}, ends{" "}
+                <Moment at={expiresAt} now={now} />
               </p>
             </div>
             <form action={`/me/standing-approvals/${encodeURIComponent(id)}/stop`} method="post">

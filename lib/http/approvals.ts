@@ -86,9 +86,10 @@ async function refuseStanding(ctx: Context, approval: ActApproval): Promise<void
 async function toItem(ctx: Context, approval: ActApproval) {
   const { id, kind, client, clientId, risk, createdAt, expiresAt, quorum } = approval;
   const { decidedAt, decidedBy, reason } = approval;
+  const status = statusOf(ctx, approval);
   return {
-    ...{ id, kind, status: statusOf(ctx, approval), risk, quorum },
-    sentence: sentenceOf(client.name, await actInWords(ctx, approval)),
+    ...{ id, kind, status, risk, quorum },
+    sentence: sentenceOf(client.name, await actInWords(ctx, approval), status !== "pending"),
     ...{ client_id: clientId, client_name: client.name },
     requested_at: createdAt.toISOString(),
     expires_at: expiresAt.toISOString(),

@@ -80,6 +80,6 @@ const lowerFirst = (text: string): string =>
     ? text.charAt(0).toLowerCase() + text.slice(1)
     : text;
 
-/** One sentence that says it all: "search-bot wants to send 1 payment of 250 EUR to ACME". */
-export const sentenceOf = (requester: string, { verb }: ActInWords): string =>
-  `${requester} wants to ${verb}`;
+/** One sentence that says it all: "search-bot wants to send 1 payment of 250 EUR to ACME"; "wanted to", once it is over. */
+export const sentenceOf = (requester: string, { verb }: ActInWords, isOver = false): string =>
+  `${requester} ${isOver ? "wanted" : "wants"} to ${verb}`;

@@ -2,7 +2,17 @@ import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { forgetAgents, getAgent } from "./agent-lookup";
 import { requireMayRun } from "./agents";
+
+<<<<<<< HEAD
+
 import { cancelQuestionsOf } from "./approval-ends";
+
+=======
+
+import { endApprovalsOf } from "./approvals";
+
+>>>>>>> work/i5-eyes
+
 import { type BlastRadius, blastRadiusOf } from "./blast-radius";
 import type { StatusSetter } from "./client-status";
 import { changeClientStatus } from "./clients";
@@ -111,8 +121,12 @@ async function actOnClients(
   const changed = await changeClientStatus(tx, clientIds, { status: STATUS[action], by, aim });
   // What people allowed stays theirs: while the app is stopped it is worth nothing.
   if (action === "kill") {
+<<<<<<< HEAD
     await cancelQuestionsOf(tx, clientIds, by);
-    await revokeTokens(tx, { clientIds });
+=======
+    await endApprovalsOf(tx, clientIds);
+>>>>>>> work/i5-eyes
+    await revokeTokens(tx, clientIds );
   }
   return changed;
 }

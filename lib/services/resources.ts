@@ -25,7 +25,7 @@ export const DECIDE_SCOPE = "approvals:decide";
 /** The server's own resource: what a token is for when nobody names one (client quirk Q27). */
 const ownResource = ({ serverUrl }: Context["settings"]) => ({
   resource: serverUrl,
-  name: "This authorization server",
+  name: "this authorization server",
   aliases: [] as string[],
   scopes: [
     { name: "account:read", description: "See your name and e-mail address on this server", risk: "low" },

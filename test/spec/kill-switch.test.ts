@@ -13,6 +13,7 @@ import { testContext, twoInstances, unique } from "@/test/support/context";
 import { descend, jtiOf } from "@/test/support/delegated";
 import { unchanged } from "@/test/support/digest";
 import { operate, PUBLIC_ENV, type PublicServer, publicServer } from "@/test/support/public-server";
+import { stepUps } from "@/test/support/step-ups";
 
 const ORIGIN = "https://auth.example.com";
 
@@ -128,6 +129,15 @@ describe("an agent", () => {
       expect((await s.c.token(app, { grant_type: "client_credentials" })).status).toBe(401);
     }
     expect((await look({ agent: parent.id })).counts.access_tokens).toBe(0);
+  });
+
+  it("kill: what it waits for is over at once, and nobody can say yes to it any more", async () => {
+    const agent = await makeAgent();
+    const { asked, approve } = stepUps(s.c, ORIGIN);
+    const { id } = await asked({ agent_id: agent.clientId, scope: "account:read" }, basic(agent.app));
+    await done("kill", { agent: agent.id });
+    const late = await approve(id, await s.c.signIn("admin"));
+    expect(await conflictOf(late)).toEqual([409, "Whoever asked this has taken it back."]);
   });
 
   it("kill: a token that was being exchanged meanwhile is dead when it is stored", async () => {

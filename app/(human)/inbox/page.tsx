@@ -12,9 +12,10 @@ export default async function InboxPage() {
   if (!by) redirect(loginPath("/inbox"));
   const items = async (status: "pending" | "past") =>
     (await listItems(ctx, by.user, status)).map(
-      ({ id, sentence, risk, status: state, requested_at, expires_at, decided_at }) => ({
+      ({ id, sentence, risk, status: state, requested_at, expires_at, decided_at, decided_by }) => ({
         ...{ id, sentence, risk, status: state, href: approvalPath(id) },
         ...{ requestedAt: requested_at, expiresAt: expires_at, decidedAt: decided_at },
+        wentAhead: decided_by?.startsWith("standing:") === true,
       }),
     );
   const [pending, past] = [await items("pending"), await items("past")];

@@ -9,11 +9,13 @@ import { listStandingApprovals, type StandingApproval } from "@/lib/services/sta
 export async function standingView({ ctx }: Visitor, { user }: SignedIn): Promise<StandingView[]> {
   const all = await listStandingApprovals(ctx, user.id);
   return Promise.all(
-    all.map(async ({ id, clientId, uses, maxUses, expiresAt, ...allowed }) => ({
-      ...{ id, uses, maxUses, expiresAt },
-      agent: (await findClient(ctx, clientId))?.name ?? clientId,
-      verb: (await actInWords(ctx, { kind: "step_up", act: actOf(allowed) })).verb,
-    })),
+    all.map(async ({ id, clientId, uses, maxUses, expiresAt, ...allowed }) => {
+      const { verb, resource } = await actInWords(ctx, { kind: "step_up", act: actOf(allowed) });
+      return {
+        ...{ id, uses, maxUses, expiresAt, verb, place: resource.name },
+        agent: (await findClient(ctx, clientId))?.name ?? clientId,
+      };
+    }),
   );
 }
 

@@ -34,7 +34,7 @@ export async function ActPage({ visitor, by, approval: asked, problem }: ActPage
   const decisions = await listDecisions(ctx, approval.id);
   const answered = decisions.some(({ userId }) => userId === by.user.id);
   if (statusOf(ctx, approval) !== "pending" || answered) {
-    const outcome = await actOutcomeView(visitor, { by, approval, yeses: decisions.length, problem });
+    const outcome = await actOutcomeView(visitor, { by, approval, decisions, problem });
     return (
       <Letter title={outcome.title} continueTo={continueTo}>
         <ActOutcome {...outcome} />
@@ -43,7 +43,7 @@ export async function ActPage({ visitor, by, approval: asked, problem }: ActPage
   }
   const view = await actView(visitor, { by, approval, shown: await shownOf(ctx, approval), problem });
   return (
-    <Letter title={`${view.problem ? "Error: " : ""}Approve ${view.shown.verb}?`} continueTo={continueTo}>
+    <Letter title={`${view.problem ? "Error: " : ""}${view.shown.sentence}`} continueTo={continueTo}>
       <ActApproval {...view} />
     </Letter>
   );

@@ -1,3 +1,4 @@
+import { lengthOfTime } from "@/app/(human)/length-of-time";
 import type { Visitor } from "@/app/visitor";
 import type { ActApprovalView } from "@/components/act-approval";
 import { againPath, mayStop } from "@/lib/http/act-form";
@@ -28,6 +29,7 @@ export async function actView(
     signInPath: againPath(id),
     lacksPasskey: risk === "high" && presence === "ok",
     mayStop: mayStop(approval, by),
+    actsFor: lengthOfTime(ctx.settings.accessTokenTtl),
     problem: PROBLEMS[problem ?? ""],
   };
 }
