@@ -172,6 +172,8 @@ export async function countPending(
     inArray(approvals.kind, ["step_up", "ciba", "issuance"]),
     inArray(approvals.status, ["pending", "cancelled", "expired"]),
     gt(approvals.createdAt, earliest),
+    // Ends after it begins: this is what there is an index for.
+    gt(approvals.expiresAt, earliest),
   );
   const number = async (where: SQL | undefined) => {
     const [row] = await ctx.db.select({ all: count() }).from(approvals).where(and(isHeld, where));
@@ -243,12 +245,14 @@ export async function releaseApprovals(
     .where(and(isOfBrowser(userId, browser), eq(approvals.status, "pending")));
 }
 
-/** Ends what was asked or allowed and not used yet of an app that is gone, within the caller's transaction. */
-export async function endApprovalsOf(tx: Context, clientId: string): Promise<void> {
+/** Ends what was asked or allowed and not used yet of clients that are gone, within the caller's transaction. */
+export async function endApprovalsOf(tx: Context, clientIds: readonly string[]): Promise<void> {
   const ended = await tx.db
     .update(approvals)
     .set({ status: "cancelled", changedAt: CHANGED, sealedRequest: null, sealedPing: null })
-    .where(and(eq(approvals.clientId, clientId), inArray(approvals.status, ["pending", "approved"])))
+    .where(
+      and(inArray(approvals.clientId, [...clientIds]), inArray(approvals.status, ["pending", "approved"])),
+    )
     .returning({ id: approvals.id });
   tx.defer(async () => tx.waiting.wake(ended.map(({ id }) => id)));
 }

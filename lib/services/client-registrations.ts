@@ -120,7 +120,7 @@ export async function removeRegistration(
     const client = await lockClient(tx, clientId);
     if (!isManagedBy(client, named)) return false;
     // First, so that a grant of somebody who answers meanwhile is ended with the others.
-    await endApprovalsOf(tx, clientId);
+    await endApprovalsOf(tx, [clientId]);
     await revokeTokens(tx, { clientIds: [clientId] });
     await revokeGrantsOf(tx, { clientId }, actor);
     await removeClient(tx, clientId);

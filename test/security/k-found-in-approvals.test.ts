@@ -375,6 +375,22 @@ describe("who said yes", () => {
   });
 });
 
+describe("an agent that was stopped for good and started again", () => {
+  it("has neither the yes that it did not use, nor what was allowed from now on", async () => {
+    const owner = await a.visit();
+    const agent = await su.agentOf(owner.person);
+    const ask = (action: string) =>
+      su.asked({ agent_id: agent.clientId, resource: files, action }, basic(agent));
+    const [once, always] = [await ask("once"), await ask("always")];
+    await a.answer(owner, once, { decision: "approve" });
+    await a.answer(owner, always, { decision: "approve", standing: { uses: 5, days: 3 } });
+    await s.c.call(`/agents/${agent.id}`, { method: "DELETE", headers: a.headers(owner) });
+    await s.c.json(`/agents/${agent.id}/reactivate`, {}, a.headers(owner));
+    expect(await su.seen(once.id, basic(agent))).toMatchObject({ status: "cancelled" });
+    expect(await ask("always")).toMatchObject({ status: "pending" });
+  });
+});
+
 describe("a policy of the operator's that leaves a token to a person", () => {
   it("is not answered by what the person allowed an app for good", async () => {
     const service = await operatorService({ effect: "allow", version: "7" });
