@@ -117,6 +117,26 @@ describe("what a program calls itself", () => {
   });
 });
 
+describe("153, 154: what an agent asks for in detail", () => {
+  it("makes no title longer than a line, in letters that join without end either", async () => {
+    const payment = {
+      type: "payment",
+      words: "Pay {payee}",
+      schema: {
+        type: "object",
+        properties: { payee: { type: "string", title: "Payee" } },
+        required: ["payee"],
+      },
+    };
+    const act = await a.resource({}, { authorization_details_types: [payment] });
+    const authorizationDetails = [{ type: "payment", payee: "\u1100".repeat(4000) }];
+    const approval = await a.ask(await a.agentOf(await a.visit()), {
+      act: { ...act, scope: [], authorizationDetails },
+    });
+    expect((await shownOf(s.t.ctx, approval)).verb.length).toBeLessThanOrEqual(160 * 8);
+  });
+});
+
 describe("a request for what nobody has to approve, and the rest later", () => {
   it("waits like any other where the policy leaves that to a person, too", async () => {
     const service = await operatorService({ effect: "step_up", version: "7" });
