@@ -18,13 +18,17 @@ export function toPlainText(text: string, graphemes: number): string {
   return shortenForDisplay(line, graphemes);
 }
 
+/** UTF-16 units that a character has at most, of all on average: some letters join into one character without end. */
+const LONGEST_CHARACTER = 8;
+
 /** Cuts text to a number of characters as people count them, ending it in an ellipsis (UAX 29 §3). */
 export function shortenForDisplay(text: string, graphemes: number): string {
   let kept = 0;
   let end = 0;
-  for (const { index } of graphemesOf.segment(text)) {
-    if (kept === graphemes - 1) end = index;
-    if (kept === graphemes) return `${text.slice(0, end)}…`;
+  for (const { index, segment } of graphemesOf.segment(text)) {
+    const isTooLong = index + segment.length > graphemes * LONGEST_CHARACTER;
+    if (kept === graphemes - 1 || (isTooLong && kept < graphemes)) end = index;
+    if (kept === graphemes || isTooLong) return `${text.slice(0, end)}…`;
     kept += 1;
   }
   return text;

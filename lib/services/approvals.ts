@@ -173,6 +173,8 @@ export async function countPending(
     inArray(approvals.kind, ["step_up", "ciba", "issuance"]),
     inArray(approvals.status, ["pending", "cancelled", "expired"]),
     gt(approvals.createdAt, earliest),
+    // Ends after it begins: this is what there is an index for.
+    gt(approvals.expiresAt, earliest),
   );
   const number = async (where: SQL | undefined) => {
     const [row] = await ctx.db.select({ all: count() }).from(approvals).where(and(isHeld, where));

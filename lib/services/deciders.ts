@@ -30,15 +30,16 @@ export function mayDecide(approval: Approval, { id, role, groups }: Decider): bo
 
 /**
  * A question under the rules of now: where they have become stricter since it was asked, a yes takes what they say.
- * Questions to one person alone are judged again when their yes is used.
+ * Whether one person alone may still say it is judged when their yes is used.
  */
 export async function underRulesNow(ctx: Context, approval: ActApproval): Promise<ActApproval> {
-  if (!isAskedOfMany(approval)) return approval;
   const now = await rulingOf(ctx, approval.act);
+  const risk = highest([approval.risk, now.risk]);
+  if (!isAskedOfMany(approval)) return { ...approval, risk };
   const { approverIds, approverGroups } = now;
   return {
     ...approval,
-    risk: highest([approval.risk, now.risk]),
+    risk,
     quorum: Math.max(approval.quorum, now.quorum),
     fourEyes: approval.fourEyes || now.fourEyes,
     ...(approverIds.length + approverGroups.length > 0 && {

@@ -2,17 +2,7 @@ import { type Context, inTransaction } from "@/lib/context";
 import { OAuthError } from "@/lib/errors";
 import { forgetAgents, getAgent } from "./agent-lookup";
 import { requireMayRun } from "./agents";
-
-<<<<<<< HEAD
-
 import { cancelQuestionsOf } from "./approval-ends";
-
-=======
-
-import { endApprovalsOf } from "./approvals";
-
->>>>>>> work/i5-eyes
-
 import { type BlastRadius, blastRadiusOf } from "./blast-radius";
 import type { StatusSetter } from "./client-status";
 import { changeClientStatus } from "./clients";
@@ -21,6 +11,7 @@ import { revokeGrantsOf } from "./grants";
 import { type Found, findTarget, type Target, type TargetState } from "./kill-targets";
 import { forgetRevocationFeed } from "./revocation-feed";
 import { endSessionsOf } from "./sessions";
+import { endStandingOf } from "./standing-approvals";
 import { freezeFamily, freezeTokens, revokeFamily, revokeTokens } from "./tokens";
 import { changeUserStatus } from "./users";
 
@@ -119,15 +110,12 @@ async function actOnClients(
   aim: string,
 ) {
   const changed = await changeClientStatus(tx, clientIds, { status: STATUS[action], by, aim });
-  // What people allowed stays theirs: while the app is stopped it is worth nothing.
-  if (action === "kill") {
-<<<<<<< HEAD
-    await cancelQuestionsOf(tx, clientIds, by);
-=======
-    await endApprovalsOf(tx, clientIds);
->>>>>>> work/i5-eyes
-    await revokeTokens(tx, clientIds );
-  }
+  if (action !== "kill") return changed;
+  // What people allowed stays theirs: while the app is stopped it is worth nothing. What they said yes to, once or from
+  // now on, was for what it was about to do.
+  await cancelQuestionsOf(tx, clientIds, by);
+  await endStandingOf(tx, { clientIds }, by.actor);
+  await revokeTokens(tx, { clientIds });
   return changed;
 }
 
@@ -139,6 +127,7 @@ async function actOnPerson(tx: Context, { found, action, by }: Act<OfKind<"perso
   if (action === "kill") {
     await revokeTokens(tx, { subjects: [subject] });
     await revokeGrantsOf(tx, { userId }, by.actor);
+    await endStandingOf(tx, { userId }, by.actor);
     await endSessionsOf(tx, userId);
   }
   return changed;

@@ -1,4 +1,4 @@
-import { and, desc, eq, gt, isNull, lt, sql } from "drizzle-orm";
+import { and, desc, eq, gt, inArray, isNull, lt, sql } from "drizzle-orm";
 import type { ChainLink } from "@/db/schema/approvals";
 import { standingApprovals } from "@/db/schema/standing-approvals";
 import { type Context, inTransaction } from "@/lib/context";
@@ -220,7 +220,18 @@ export async function endStandingLike(tx: Context, approval: ActApproval, actor:
   await revoke(tx, isSameKind(approval), { actor, because: "refused" });
 }
 
-type Ending = { actor: string; because: "stopped" | "refused"; address?: string };
+/** Ends what was allowed from now on to clients, or by a person, who were stopped for good: they start without it. */
+export async function endStandingOf(
+  tx: Context,
+  of: { clientIds: readonly string[] } | { userId: string },
+  actor: string,
+): Promise<void> {
+  const { clientId, userId } = standingApprovals;
+  const where = "userId" in of ? eq(userId, of.userId) : inArray(clientId, [...of.clientIds]);
+  await revoke(tx, and(where), { actor, because: "killed" });
+}
+
+type Ending = { actor: string; because: "stopped" | "refused" | "killed"; address?: string };
 
 async function revoke(
   tx: Context,

@@ -117,6 +117,26 @@ describe("what a program calls itself", () => {
   });
 });
 
+describe("153, 154: what an agent asks for in detail", () => {
+  it("makes no title longer than a line, in letters that join without end either", async () => {
+    const payment = {
+      type: "payment",
+      words: "Pay {payee}",
+      schema: {
+        type: "object",
+        properties: { payee: { type: "string", title: "Payee" } },
+        required: ["payee"],
+      },
+    };
+    const act = await a.resource({}, { authorization_details_types: [payment] });
+    const authorizationDetails = [{ type: "payment", payee: "\u1100".repeat(4000) }];
+    const approval = await a.ask(await a.agentOf(await a.visit()), {
+      act: { ...act, scope: [], authorizationDetails },
+    });
+    expect((await shownOf(s.t.ctx, approval)).verb.length).toBeLessThanOrEqual(160 * 8);
+  });
+});
+
 describe("a request for what nobody has to approve, and the rest later", () => {
   it("waits like any other where the policy leaves that to a person, too", async () => {
     const service = await operatorService({ effect: "step_up", version: "7" });
@@ -372,6 +392,22 @@ describe("who said yes", () => {
       status: 400,
       error: "invalid_grant",
     });
+  });
+});
+
+describe("an agent that was stopped for good and started again", () => {
+  it("has neither the yes that it did not use, nor what was allowed from now on", async () => {
+    const owner = await a.visit();
+    const agent = await su.agentOf(owner.person);
+    const ask = (action: string) =>
+      su.asked({ agent_id: agent.clientId, resource: files, action }, basic(agent));
+    const [once, always] = [await ask("once"), await ask("always")];
+    await a.answer(owner, once, { decision: "approve" });
+    await a.answer(owner, always, { decision: "approve", standing: { uses: 5, days: 3 } });
+    await s.c.call(`/agents/${agent.id}`, { method: "DELETE", headers: a.headers(owner) });
+    await s.c.json(`/agents/${agent.id}/reactivate`, {}, a.headers(owner));
+    expect(await su.seen(once.id, basic(agent))).toMatchObject({ status: "cancelled" });
+    expect(await ask("always")).toMatchObject({ status: "pending" });
   });
 });
 
