@@ -387,8 +387,9 @@ describe("refresh_token: POST /token, refresh_token", () => {
 });
 
 describe("request_stepup, check_stepup and the challenge handler", () => {
-  it("ask without credentials, look without them, and find the token there once a person said yes", async () => {
-    const { client_id } = await registerAgent(["db:read"]);
+  it("ask without credentials and look without them; the token is there, once, for whoever proves to be the agent", async () => {
+    const agent = await registerAgent(["db:read"]);
+    const { client_id } = agent;
     const body = { agent_id: client_id, action: "delete_rows", scope: "db:delete" };
     const asked = await answer(await c.json("/stepup", body, headers), 202);
     expect(asked).toMatchObject({ ...body, resource: null, status: "pending" });
@@ -399,11 +400,16 @@ describe("request_stepup, check_stepup and the challenge handler", () => {
     await answer(await c.json(`${path}/approve`, { approved_by: "unknown" }, session));
     const seen = await answer(await c.call(path, { headers }));
     expect(seen.status).toBe("approved");
-    expect(await verified(String(seen.step_up_token), SERVER)).toMatchObject({
+    expect(seen).not.toHaveProperty("step_up_token");
+    // Whoever knows the id is not the agent yet (product decision D9).
+    const token = await accessToken(await getToken(agent));
+    const authorized = { ...headers, authorization: `Bearer ${token}` };
+    const handed = await answer(await c.call(path, { headers: authorized }));
+    expect(await verified(String(handed.step_up_token), SERVER)).toMatchObject({
       sub: `client:${client_id}`,
       scope: "db:delete",
     });
-    expect(await answer(await c.call(path, { headers }))).not.toHaveProperty("step_up_token");
+    expect(await answer(await c.call(path, { headers: authorized }))).not.toHaveProperty("step_up_token");
   });
 
   it("the handler sends its token, an empty resource and a list: it asks as the client of that token", async () => {
