@@ -37,6 +37,8 @@ export async function answerActForm(
   if (pressed !== "approve" && pressed !== "deny" && pressed !== "stop")
     throw new OAuthError("invalid_request", "Answer with one of the buttons.");
   if (pressed === "stop" && !mayStop(approval, by)) throw notYoursToStop();
+  // First: it is to stop also where somebody else was faster with a yes.
+  if (pressed === "stop") await stopRequester(ctx, call, by, approval);
   const reason = toPlainText(fields.get("reason") ?? "", LONGEST_REASON).trim();
   const person = { kind: "session", by, browser } as const;
   try {
@@ -49,7 +51,6 @@ export async function answerActForm(
   } catch (error) {
     return seeOther(await wayOn(ctx, by, approval, error));
   }
-  if (pressed === "stop") await stopRequester(ctx, call, by, approval);
   return seeOther(approvalPath(id));
 }
 

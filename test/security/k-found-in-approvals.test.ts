@@ -395,6 +395,20 @@ describe("who said yes", () => {
   });
 });
 
+describe("“Deny and stop this agent”", () => {
+  it("stops it also where somebody else was faster with a yes, and that yes is worth nothing then", async () => {
+    const [owner, approver] = [await a.visit(), await a.visit("approver")];
+    const agent = await su.agentOf(owner.person);
+    const { id } = await su.asked({ agent_id: agent.clientId, resource: files }, basic(agent));
+    await a.answer(approver, { id }, { decision: "approve" });
+    await a.press(owner, { id }, { decision: "stop" });
+    expect(await refusalOf(await su.look(id, basic(agent)))).toEqual({
+      status: 400,
+      error: "unauthorized_client",
+    });
+  });
+});
+
 describe("an agent that was stopped for good and started again", () => {
   it("has neither the yes that it did not use, nor what was allowed from now on", async () => {
     const owner = await a.visit();
