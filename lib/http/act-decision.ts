@@ -127,7 +127,10 @@ function accepted(ctx: Context, decided: ActOutcome) {
     case "beyond_role":
       throw new OAuthError("forbidden", "Your role does not let you allow this. Ask an admin to answer.");
     case "wrong_number":
-      throw new OAuthError("validation_failed", "That is not the number. Enter the two digits that the agent shows, or deny.");
+      throw new OAuthError(
+        "validation_failed",
+        "That is not the number. Enter the two digits that the agent shows, or deny.",
+      );
     case "answered_before":
       throw new OAuthError("conflict", "You answered this already, and others have to answer too.");
     case "too_late":
