@@ -13,11 +13,13 @@ export type ActApprovalView = {
   /** Who answers. */
   email: string;
   /** What their yes needs before it counts. */
-  presence: "ok" | "passkey" | "sign_in_again";
+  presence: "ok" | "passkey" | "sign_in_again" | "confirm_first";
   /** The digest of what is shown, for the passkey. */
   digest: string;
   /** Where they sign in again, and come back from. */
   signInPath: string;
+  /** Where their passkey says that it is them, and they come back from. */
+  confirmPath: string;
   /** They answer a question of high risk without a passkey, by a sign-in just now. */
   lacksPasskey: boolean;
   /** They may stop the agent, too. */

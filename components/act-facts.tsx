@@ -129,7 +129,10 @@ const NoOwner = ({ kind }: { kind: string }) =>
   kind === "static" ? (
     "Registered by the operator of this server"
   ) : (
-    <span className="danger">Unverified: it named itself, and nobody here owns it</span>
+    <span className="danger">
+      {/* An agent without an owner may be the operator's, who named it. */}
+      Unverified: {kind === "agent" ? "nobody here owns it" : "it named itself, and nobody here owns it"}
+    </span>
   );
 
 /** From the person who started it to whoever asks, each with less than the one before. */

@@ -71,7 +71,7 @@ function Standing({ standing, agent, now }: { standing: StandingOfferView; agent
   if (standing.kind === "given")
     return (
       <p className="status" role="status">
-        From now on you are not asked for this, {standing.maxUses} times at most. That ends{" "}
+        From now on you are not asked for this: {standing.maxUses} times at most. That ends{" "}
         <Moment at={standing.expiresAt} now={now} />. <a href="/me#standing">See or stop it at My agents</a>.
       </p>
     );

@@ -97,7 +97,7 @@ function Comparison({ view: { shown, problem } }: { view: ActApprovalView }) {
 const LONGEST_LABEL = 48;
 
 function ApproveButton({ view }: { view: ActApprovalView }) {
-  const { shown, presence, digest, signInPath } = view;
+  const { shown, presence, digest, signInPath, confirmPath } = view;
   const label = (
     <span>
       Approve: <bdi>{shorten(shown.verb, LONGEST_LABEL)}</bdi>
@@ -114,6 +114,12 @@ function ApproveButton({ view }: { view: ActApprovalView }) {
       return (
         <a className="button act" href={signInPath}>
           Sign in again to answer
+        </a>
+      );
+    case "confirm_first":
+      return (
+        <a className="button act" href={confirmPath}>
+          Confirm with a passkey first
         </a>
       );
     case "passkey":
@@ -139,6 +145,12 @@ function PresenceLine({ view: { presence, lacksPasskey } }: { view: ActApprovalV
             </p>
           </noscript>
         </>
+      );
+    case "confirm_first":
+      return (
+        <p className="aside">
+          Approving this takes your passkey: whoever asks wants it. You come back here from it.
+        </p>
       );
     case "sign_in_again":
       return (

@@ -27,7 +27,7 @@ export async function actOutcomeView(visitor: Visitor, over: Over): Promise<ActO
   const { title, told } = wordsOf(visitor, over);
   return {
     title,
-    told: (await isStopped(ctx, approval)) ? `${told} ${STOPPED}` : told,
+    told: approval.status === "denied" && (await isStopped(ctx, approval)) ? `${told} ${STOPPED}` : told,
     asked: { agent: approval.client.name, verb, waits: statusOf(ctx, approval) === "pending" },
     by: await whoSaidSo(visitor, over),
     at: approval.decidedAt ?? undefined,

@@ -1,8 +1,10 @@
 import { lengthOfTime } from "@/app/(human)/length-of-time";
 import type { Visitor } from "@/app/visitor";
 import type { ActApprovalView } from "@/components/act-approval";
-import { againPath, mayStop } from "@/lib/http/act-form";
+import { againPath, mayStop, pathOf } from "@/lib/http/act-form";
 import { decisionPurpose } from "@/lib/http/decision";
+import { confirmPath } from "@/lib/http/person-authentication";
+import { satisfiesAcr } from "@/lib/oauth/acr";
 import type { Shown } from "@/lib/services/approval-shown";
 import type { ActApproval } from "@/lib/services/approvals";
 import { proofOfPresence } from "@/lib/services/proof-of-presence";
@@ -17,7 +19,10 @@ export async function actView(
   { by, approval, shown, problem }: Asked,
 ): Promise<ActApprovalView> {
   const { id, risk } = approval;
-  const presence = await proofOfPresence(ctx, by, risk);
+  const proof = await proofOfPresence(ctx, by, risk);
+  // The client was promised how the person signs in (CIBA Core §7.1): a yes by less would give it nothing.
+  const presence =
+    proof === "ok" && !satisfiesAcr(by.session.amr, approval.act.acrValues ?? []) ? "confirm_first" : proof;
   return {
     shown,
     csrf: formToken(decisionPurpose(id)),
@@ -27,6 +32,7 @@ export async function actView(
     // Of exactly what the page is made of, not of what is so a moment later.
     digest: digestShown(ctx, { by }, { approvalId: id, decision: "approved", shown }),
     signInPath: againPath(id),
+    confirmPath: confirmPath(pathOf(id)),
     lacksPasskey: risk === "high" && presence === "ok",
     mayStop: mayStop(approval, by),
     actsFor: lengthOfTime(ctx.settings.accessTokenTtl),
