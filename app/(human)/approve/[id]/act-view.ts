@@ -1,10 +1,11 @@
 import { lengthOfTime } from "@/app/(human)/length-of-time";
 import type { Visitor } from "@/app/visitor";
 import type { ActApprovalView } from "@/components/act-approval";
-import { againPath, mayStop, pathOf } from "@/lib/http/act-form";
+import { againPath, mayStop } from "@/lib/http/act-form";
 import { decisionPurpose } from "@/lib/http/decision";
 import { confirmPath } from "@/lib/http/person-authentication";
 import { satisfiesAcr } from "@/lib/oauth/acr";
+import { approvalPath } from "@/lib/services/approval-page";
 import type { Shown } from "@/lib/services/approval-shown";
 import type { ActApproval } from "@/lib/services/approvals";
 import { proofOfPresence } from "@/lib/services/proof-of-presence";
@@ -32,7 +33,7 @@ export async function actView(
     // Of exactly what the page is made of, not of what is so a moment later.
     digest: digestShown(ctx, { by }, { approvalId: id, decision: "approved", shown }),
     signInPath: againPath(id),
-    confirmPath: confirmPath(pathOf(id)),
+    confirmPath: confirmPath(approvalPath(id)),
     lacksPasskey: risk === "high" && presence === "ok",
     mayStop: mayStop(approval, by),
     actsFor: lengthOfTime(ctx.settings.accessTokenTtl),
