@@ -68,6 +68,6 @@ const pageHeaders = (policy: string, { serverUrl }: Settings): Record<string, st
 export const config = {
   // Pages, and whatever is not there. Machines and assets do not pass here: they bring their own headers.
   matcher: [
-    "/((?!_next/|api/|\\.well-known/|oauth/|authgent\\.css$|push-worker\\.js$|icon\\.svg$|openapi\\.json$|(?:authorize|tokens?|register|introspect|receipts|revoke|userinfo|mcp|stepup|resources|trusted-issuers|agents|clients|kill-switch|notifications|users|logout|health|ready)(?:/|$)|approvals(?:/|$)|login/[^/]+$|login/link/|confirm/|me/(?:grants|sessions|standing-approvals)/|me/passkeys(?:/|$)|me/push-subscriptions$|device/(?:authorize|qr|token|verify|approve|deny|complete)$|approve/[^/]+/(?:decision|standing)$).*)",
+    "/((?!_next/|api/|\\.well-known/|oauth/|authgent\\.css$|push-worker\\.js$|icon\\.svg$|openapi\\.json$|(?:authorize|tokens?|register|introspect|receipts|revoke|userinfo|mcp|stepup|resources|trusted-issuers|agents|clients|kill-switch|notifications|users|logout|health|ready)(?:/|$)|approvals(?:/|$)|login/[^/]+$|login/link/|confirm/|me/(?:grants|tokens|sessions|standing-approvals)/|me/passkeys(?:/|$)|me/push-subscriptions$|device/(?:authorize|qr|token|verify|approve|deny|complete)$|approve/[^/]+/(?:decision|standing)$).*)",
   ],
 };

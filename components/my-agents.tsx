@@ -3,6 +3,7 @@ import { type Detail, DetailMembers, Sentence } from "@/components/details";
 import { distance, Moment } from "@/components/moment";
 import { NotifyBrowser } from "@/components/notify-browser";
 import { Passkeys, type PasskeysView } from "@/components/passkeys";
+import { PersonTokens, type PersonTokenView } from "@/components/person-tokens";
 import { type Scope, ScopeChoices, TechnicalNames } from "@/components/scopes";
 import { StandingApprovals, type StandingView } from "@/components/standing-approvals";
 import { type Verification, VerificationLine } from "@/components/verification";
@@ -51,6 +52,7 @@ export type MyAgentsView = {
   sessions: readonly SessionView[];
   stopped: readonly StoppedView[];
   /** What agents may do without asking each time. */
+  actingNow: readonly PersonTokenView[];
   standing: readonly StandingView[];
   passkeys: PasskeysView;
   /** Whether this browser tells the person when they are asked, and what it needs to. */
@@ -82,6 +84,7 @@ export function MyAgents(view: MyAgentsView) {
       {view.grants.map((grant) => (
         <Grant key={grant.id} grant={grant} view={view} />
       ))}
+      {view.actingNow.length > 0 && <PersonTokens csrf={view.csrf} now={view.now} all={view.actingNow} />}
       {view.standing.length > 0 && <StandingApprovals csrf={view.csrf} now={view.now} all={view.standing} />}
       <Passkeys view={view.passkeys} />
       <NotifyBrowser {...view.notify} />

@@ -157,6 +157,30 @@ test.describe("a running server", () => {
     await second.stop();
   });
 
+  test("answers who waits for a person as soon as it is told to stop, and stops", async () => {
+    const server = await startServer();
+    const post = (path: string, body: unknown) =>
+      fetch(server.url + path, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+      });
+    const agent: Record<"client_id" | "client_secret", string> = await (
+      await post("/agents", { name: "waiter" })
+    ).json();
+    const ask = { agent_id: agent.client_id, action: "act", scope: "files:delete" };
+    const { id }: { id: string } = await (await post("/stepup", ask)).json();
+    const waiting = fetch(`${server.url}/stepup/${id}`, {
+      headers: {
+        prefer: "wait=50",
+        authorization: `Basic ${btoa(`${agent.client_id}:${agent.client_secret}`)}`,
+      },
+    });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const [answer] = await Promise.all([waiting, server.stop()]);
+    expect([answer.status, (await answer.json()).status]).toEqual([200, "pending"]);
+  });
+
   test("answers with words what is no request to a page, and reads no body for it", async () => {
     const server = await startServer();
     const answered = async (path: string, init: RequestInit = {}) => {

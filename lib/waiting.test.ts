@@ -86,5 +86,6 @@ describe("waiting for an answer", () => {
     const answers = ["a", "b"].map((id) => waiting.until(id, 60_000, START));
     waiting.stop();
     expect(await Promise.all(answers)).toEqual([true, true]);
+    expect(await waiting.until("a", 60_000, START)).toBe(false);
   });
 });

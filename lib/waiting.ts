@@ -12,7 +12,7 @@ export type Waiting = {
   wake(ids: readonly string[]): void;
   /** How many wait here. */
   readonly size: number;
-  /** Lets everybody go on: the server stops. */
+  /** Lets everybody go on, and nobody wait any more: the server stops. */
   stop(): void;
 };
 
@@ -32,6 +32,7 @@ export function createWaiting({ changes, onError }: Looking): Waiting {
   const waiters = new Map<string, Set<Waiter>>();
   let timer: NodeJS.Timeout | undefined;
   let count = 0;
+  let isStopped = false;
 
   const wake: Waiting["wake"] = (ids) => {
     for (const id of ids) for (const { go } of waiters.get(id) ?? []) go();
@@ -71,11 +72,15 @@ export function createWaiting({ changes, onError }: Looking): Waiting {
         waiters.set(id, others.add(waiter));
         count += 1;
         lookAgainLater();
+        if (isStopped) leave(false);
       }),
     wake,
     get size() {
       return count;
     },
-    stop: () => wake([...waiters.keys()]),
+    stop: () => {
+      isStopped = true;
+      wake([...waiters.keys()]);
+    },
   };
 }

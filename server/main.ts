@@ -155,12 +155,14 @@ function listenOn(server: Server, address: string, port: number, optional: boole
 }
 
 /** Finishes what is under way, then closes the database; a second signal ends at once. */
-function stopOnSignal({ close }: Running, servers: readonly Server[], stopJobs: () => void): void {
+function stopOnSignal({ ctx, close }: Running, servers: readonly Server[], stopJobs: () => void): void {
   let stopping = false;
   const stop = async () => {
     if (stopping) process.exit(1);
     stopping = true;
     stopJobs();
+    // Who waits for a person is answered now, and asks again elsewhere.
+    ctx.waiting.stop();
     setTimeout(() => process.exit(1), DRAIN * 1000).unref();
     await Promise.all(servers.map(drain));
     await close();
@@ -172,7 +174,12 @@ function stopOnSignal({ close }: Running, servers: readonly Server[], stopJobs: 
 
 const drain = (server: Server): Promise<void> =>
   new Promise((resolve) => {
-    server.close(() => resolve());
+    // What has just been answered keeps its connection for the next request, which is not for us any more.
+    const close = setInterval(() => server.closeIdleConnections(), 100);
+    server.close(() => {
+      clearInterval(close);
+      resolve();
+    });
     server.closeIdleConnections();
   });
 

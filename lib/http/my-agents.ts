@@ -2,6 +2,7 @@ import type { Context } from "@/lib/context";
 import { isOAuthError, OAuthError } from "@/lib/errors";
 import { releaseApprovals } from "@/lib/services/approvals";
 import { narrowGrant, stopGrant } from "@/lib/services/grants";
+import { stopPersonToken } from "@/lib/services/person-tokens";
 import { unsubscribeBrowser } from "@/lib/services/push-subscriptions";
 import { endSession } from "@/lib/services/sessions";
 import { stopStandingApproval } from "@/lib/services/standing-approvals";
@@ -38,6 +39,12 @@ export const narrowGrantEndpoint = onMe((ctx, { params }, { by, fields }) =>
 export const stopStandingEndpoint = onMe(async (ctx, { params, address }, { by }) => {
   const stopped = await stopStandingApproval(ctx, { id: params.id ?? "", userId: by.user.id, address });
   return stopped ? "asked-again" : "already-stopped";
+});
+
+/** `POST /me/tokens/{id}/stop`: the person ends what acts for them for a short while. */
+export const stopTokenEndpoint = onMe(async (ctx, { params, address }, { by }) => {
+  const stopped = await stopPersonToken(ctx, { jti: params.id ?? "", userId: by.user.id, address });
+  return stopped ? "stopped" : "already-stopped";
 });
 
 /** `POST /me/sessions/{id}/stop`: the person signs another browser out. */

@@ -249,6 +249,7 @@ export const operations: Readonly<Record<string, Operation>> = {
   ...tokenOperations,
   "POST /me/grants/{id}/stop": { ...account, summary: "Stop an app" },
   "POST /me/grants/{id}/narrow": { ...account, form: "NarrowForm", summary: "Leave an app less" },
+  "POST /me/tokens/{id}/stop": { ...account, summary: "Stop what acts for you for a short while" },
   "POST /me/standing-approvals/{id}/stop": { ...account, summary: "Be asked each time again" },
   "POST /me/sessions/{id}/stop": { ...account, summary: "Sign another browser out" },
   ...cibaOperations,

@@ -35,6 +35,7 @@ import {
   stopGrantEndpoint,
   stopSessionEndpoint,
   stopStandingEndpoint,
+  stopTokenEndpoint,
 } from "./my-agents";
 import { getNotificationEndpoint, testNotificationEndpoint } from "./notifications";
 import { openApiEndpoint } from "./openapi";
@@ -222,6 +223,7 @@ export const routes: readonly Route[] = [
   },
   { path: "/me/grants/{id}/stop", ...person, methods: { POST: stopGrantEndpoint } },
   { path: "/me/grants/{id}/narrow", ...person, methods: { POST: narrowGrantEndpoint } },
+  { path: "/me/tokens/{id}/stop", ...person, methods: { POST: stopTokenEndpoint } },
   { path: "/me/standing-approvals/{id}/stop", ...person, methods: { POST: stopStandingEndpoint } },
   { path: "/me/sessions/{id}/stop", ...person, methods: { POST: stopSessionEndpoint } },
   { path: "/me/passkeys/options", ...personJson, methods: { POST: passkeyOptionsEndpoint } },

@@ -64,6 +64,7 @@ const EXPECTED: Record<string, readonly number[]> = {
   "POST /device/complete": [401, 422, 422, 401, 401],
   "POST /me/grants/{id}/stop": [303, 403, 403, 303, 303],
   "POST /me/grants/{id}/narrow": [303, 403, 403, 303, 303],
+  "POST /me/tokens/{id}/stop": [303, 403, 403, 303, 303],
   "POST /me/standing-approvals/{id}/stop": [303, 403, 403, 303, 303],
   "POST /me/sessions/{id}/stop": [303, 403, 403, 303, 303],
   "POST /me/passkeys/options": [401, 422, 422, 401, 401],

@@ -2,11 +2,13 @@ import { decodeJwt } from "jose";
 import * as oauth from "oauth4webapi";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { findApproval } from "@/lib/services/approvals";
+import { listPersonTokens } from "@/lib/services/person-tokens";
 import {
   type App,
   basic,
   type Connection,
   connect,
+  newBrowser,
   type Person,
   refusalOf,
   tokensOf,
@@ -222,6 +224,23 @@ describe("the token request (CIBA Core §10.1)", () => {
       email: person.user.email,
       at_hash: expect.any(String),
     });
+  });
+
+  it("is seen by its person at My agents, who ends it at once; nobody else does", async () => {
+    const { access_token } = await agreed();
+    const { jti = "" } = decodeJwt(access_token);
+    expect(await listPersonTokens(t.ctx, person.user.id)).toEqual([
+      { jti, agent: "Test app", audience: bank, scope: ["balance:read"], expiresAt: expect.any(Date) },
+    ]);
+    const press = (by: Person) =>
+      c.post(`/me/tokens/${jti}/stop`, "account", {}, { person: by, browser: newBrowser() });
+    const stranger = await c.signIn();
+    expect((await press(stranger)).headers.get("location")).toBe("/me?done=already-stopped");
+    expect(await c.introspect(access_token)).toMatchObject({ active: true });
+    expect((await press(person)).headers.get("location")).toBe("/me?done=stopped");
+    expect(await c.introspect(access_token)).toEqual({ active: false });
+    expect(await listPersonTokens(t.ctx, person.user.id)).toEqual([]);
+    expect((await press(person)).headers.get("location")).toBe("/me?done=already-stopped");
   });
 
   it("lives five minutes where a person approves it each time", async () => {

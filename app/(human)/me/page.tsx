@@ -17,6 +17,7 @@ import { isSubscribed } from "@/lib/services/push-subscriptions";
 import { listSessions, type Session } from "@/lib/services/sessions";
 import { browserLabel } from "./browser-label";
 import { passkeysView } from "./passkeys-view";
+import { personTokensView } from "./person-tokens-view";
 import { standingView } from "./standing-view";
 
 /** Everything that acts for the person, and where they are signed in. */
@@ -43,6 +44,7 @@ export default async function MyAgentsPage({ searchParams }: PageProps<"/me">) {
         sessions={sessions.map((session) => toSession(session, by.session.idHash))}
         letInFor={lengthOfTime(ctx.settings.interactiveAccessTokenTtl)}
         stopped={grants.flatMap(toStopped)}
+        actingNow={await personTokensView(visitor, by)}
         standing={await standingView(visitor, by)}
         passkeys={await passkeysView(visitor, by)}
         notify={{
