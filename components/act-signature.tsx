@@ -98,11 +98,16 @@ const LONGEST_LABEL = 48;
 
 function ApproveButton({ view }: { view: ActApprovalView }) {
   const { shown, presence, digest, signInPath, confirmPath } = view;
-  const label = (
-    <span>
-      Approve: <bdi>{shorten(shown.verb, LONGEST_LABEL)}</bdi>
-    </span>
-  );
+  const all = shown.details.length + shown.permissions.length;
+  // Half a sentence would say less than how many they are: the page lists them.
+  const label =
+    all > 1 && shown.verb.length > LONGEST_LABEL ? (
+      <span>Approve all {all}</span>
+    ) : (
+      <span>
+        Approve: <bdi>{shorten(shown.verb, LONGEST_LABEL)}</bdi>
+      </span>
+    );
   switch (presence) {
     case "ok":
       return (
