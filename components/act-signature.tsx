@@ -1,4 +1,5 @@
 import type { ActApprovalView } from "@/components/act-approval";
+import { AnsweredAs } from "@/components/asked-facts";
 import { shorten } from "@/components/client-text";
 import { Moment } from "@/components/moment";
 import { SignApproval } from "@/components/sign-approval";
@@ -21,12 +22,7 @@ export function ActSignature({ view }: { view: ActApprovalView }) {
         <input type="hidden" name="decision" value="approve" />
       </form>
       <Comparison view={view} />
-      <p>
-        Your answer, as{" "}
-        <strong>
-          <bdi>{email}</bdi>
-        </strong>
-      </p>
+      <AnsweredAs email={email} />
       <div className="answers">
         <button className="button" type="submit" form={DENY} name="decision" value="deny">
           Deny

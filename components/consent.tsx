@@ -1,10 +1,11 @@
+import { AnsweredAs, Answers, AppFact, PassingOnFact, ResourceFact } from "@/components/asked-facts";
 import { ClientText } from "@/components/client-text";
 import type { AskedDetail } from "@/components/details";
 import type { Person } from "@/components/frame";
 import { Icon } from "@/components/icon";
 import { Moment } from "@/components/moment";
 import { type AskedScope, ScopeChoices, TechnicalNames } from "@/components/scopes";
-import { type Verification, VerificationLine } from "@/components/verification";
+import type { Verification } from "@/components/verification";
 
 /** Where the browser goes with the answer. */
 export type Redirect =
@@ -71,30 +72,8 @@ export function Consent(view: ConsentView) {
         </p>
       )}
       <dl className="facts">
-        <div className="fact">
-          <dt className="side">App</dt>
-          <dd>
-            <p>
-              <strong>
-                <ClientText text={app} />
-              </strong>
-            </p>
-            <VerificationLine verification={view.verification} now={now} />
-          </dd>
-        </div>
-        {view.isSignIn ? (
-          <WhoYouAre person={view.person} />
-        ) : (
-          <div className="fact">
-            <dt className="side">Access to</dt>
-            <dd>
-              <strong>
-                <ClientText text={resource.name} />
-              </strong>{" "}
-              <code className="aside">{resource.identifier}</code>
-            </dd>
-          </div>
-        )}
+        <AppFact app={app} verification={view.verification} now={now} />
+        {view.isSignIn ? <WhoYouAre person={view.person} /> : <ResourceFact resource={resource} />}
         <div className="fact">
           <dt className="side">Sends you to</dt>
           <dd>
@@ -121,15 +100,7 @@ export function Consent(view: ConsentView) {
             </p>
           </dd>
         </div>
-        {view.delegationHops !== undefined && (
-          <div className="fact">
-            <dt className="side">Passing on</dt>
-            <dd>
-              It may pass this on, or less, to other agents: at most {view.delegationHops}{" "}
-              {view.delegationHops === 1 ? "step" : "steps"} away.
-            </dd>
-          </div>
-        )}
+        <PassingOnFact hops={view.delegationHops} />
         {view.signsInAt.length > 0 && (
           <div className="fact">
             <dt className="side">Shown to</dt>
@@ -245,34 +216,14 @@ function DurationLine({ duration, now }: { duration: Duration; now: Date }) {
 function Signature({ view }: { view: ConsentView }) {
   return (
     <div className="sign">
-      <p>
-        Your answer, as{" "}
-        <strong>
-          <bdi>{view.person.email}</bdi>
-        </strong>
-      </p>
+      <AnsweredAs email={view.person.email} />
       {!view.error && (
         <p className="none-ticked marked danger">
           <Icon name="high" />
           Nothing is ticked. Tick at least one line, or cancel.
         </p>
       )}
-      <div className="answers">
-        <button className="button" type="submit" name="decision" value="deny">
-          Cancel
-        </button>
-        <button
-          className="button act"
-          type="submit"
-          name="decision"
-          value="allow"
-          aria-describedby={view.error ? "consent-error" : undefined}
-        >
-          <span>
-            Allow <ClientText text={view.app} max={32} />
-          </span>
-        </button>
-      </div>
+      <Answers app={view.app} no="Cancel" problem={view.error ? "consent-error" : undefined} />
       <p className="aside">
         {view.scopes.some(({ status }) => status === "already-allowed")
           ? "Cancel changes nothing: what you allowed before stays. The app is told that you cancelled."

@@ -1,10 +1,11 @@
+import { AnsweredAs, Answers, AppFact, PassingOnFact, ResourceFact } from "@/components/asked-facts";
 import { ClientText } from "@/components/client-text";
 import type { AskedDetail } from "@/components/details";
 import type { Person } from "@/components/frame";
 import { Icon } from "@/components/icon";
 import { Moment } from "@/components/moment";
 import { type AskedScope, ScopeChoices, TechnicalNames } from "@/components/scopes";
-import { type Verification, VerificationLine } from "@/components/verification";
+import type { Verification } from "@/components/verification";
 
 export type DeviceConfirmationView = {
   /** The id of the approval; the form posts to `/approve/{id}/decision`. */
@@ -69,26 +70,8 @@ export function DeviceConfirmation(view: DeviceConfirmationView) {
           </dd>
         </div>
         <AskedFrom from={view.from} now={now} />
-        <div className="fact">
-          <dt className="side">App</dt>
-          <dd>
-            <p>
-              <strong>
-                <ClientText text={app} />
-              </strong>
-            </p>
-            <VerificationLine verification={view.verification} now={now} />
-          </dd>
-        </div>
-        <div className="fact">
-          <dt className="side">Access to</dt>
-          <dd>
-            <strong>
-              <ClientText text={resource.name} />
-            </strong>{" "}
-            <code className="aside">{resource.identifier}</code>
-          </dd>
-        </div>
+        <AppFact app={app} verification={view.verification} now={now} />
+        <ResourceFact resource={resource} />
       </dl>
 
       <p className="asked">
@@ -103,15 +86,7 @@ export function DeviceConfirmation(view: DeviceConfirmationView) {
 
       <dl className="facts">
         <Lasts view={view} />
-        {view.delegationHops !== undefined && (
-          <div className="fact">
-            <dt className="side">Passing on</dt>
-            <dd>
-              It may pass this on, or less, to other agents: at most {view.delegationHops}{" "}
-              {view.delegationHops === 1 ? "step" : "steps"} away.
-            </dd>
-          </div>
-        )}
+        <PassingOnFact hops={view.delegationHops} />
         <div className="fact">
           <dt className="side">To stop it</dt>
           <dd>
@@ -174,34 +149,14 @@ function Lasts({ view }: { view: DeviceConfirmationView }) {
 function Signature({ view }: { view: DeviceConfirmationView }) {
   return (
     <div className="sign">
-      <p>
-        Your answer, as{" "}
-        <strong>
-          <bdi>{view.person.email}</bdi>
-        </strong>
-      </p>
+      <AnsweredAs email={view.person.email} />
       {!view.error && view.scopes.length + view.details.length > 0 && (
         <p className="none-ticked marked danger">
           <Icon name="high" />
           Nothing is ticked. Tick at least one line, or deny.
         </p>
       )}
-      <div className="answers">
-        <button className="button" type="submit" name="decision" value="deny">
-          Deny
-        </button>
-        <button
-          className="button act"
-          type="submit"
-          name="decision"
-          value="allow"
-          aria-describedby={view.error ? "device-error" : undefined}
-        >
-          <span>
-            Allow <ClientText text={view.app} max={32} />
-          </span>
-        </button>
-      </div>
+      <Answers app={view.app} no="Deny" problem={view.error ? "device-error" : undefined} />
       <p className="aside">
         Deny gives nothing, and the device is told so. This question lapses{" "}
         <Moment at={view.expiresAt} now={view.now} />.
