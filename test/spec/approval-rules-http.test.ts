@@ -88,7 +88,8 @@ describe("who approves, on the wire of /resources", () => {
     const patched = await s.c.json(`/resources/${own.id}`, { scopes: own.scopes }, s.operator, "PATCH");
     expect(patched.status).toBe(200);
     const app = await s.createApp({ scope: "approvals:decide" });
-    expect(app.clientId).toBeTruthy();
+    const asked = { scope: "approvals:decide", resource: "https://auth.example.com" };
+    expect((await s.c.tokensFor(app, asked)).scope).toBe("approvals:decide");
     const stranger = await s.c.json("/register", {
       client_name: "Stranger",
       redirect_uris: ["http://127.0.0.1:7777/cb"],
@@ -96,12 +97,7 @@ describe("who approves, on the wire of /resources", () => {
       scope: "approvals:decide",
     });
     const { client_id: clientId, redirect_uris: uris } = await stranger.json();
-    const location = await s.c.answerTo(
-      s.c.requestOf(
-        { clientId, redirectUri: uris?.[0] ?? "" },
-        { scope: "approvals:decide", resource: "https://auth.example.com" },
-      ),
-    );
+    const location = await s.c.answerTo(s.c.requestOf({ clientId, redirectUri: uris?.[0] ?? "" }, asked));
     expect(location.searchParams.get("error")).toBe("invalid_scope");
   });
 });
